@@ -1,0 +1,90 @@
+"""What crosses a process: frozen records, always as JSON.
+
+The worker offers the service, so the language is published here; the bot is a caller. Knows no Redis, no
+Telegram and no model.
+"""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Language = Literal["en", "zh"]
+
+
+class Contract(BaseModel):
+    """The base of every record that one process writes and another reads."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class CustomerMessage(Contract):
+    """One message of a customer, as it waits in the chat's inbox."""
+
+    id: str = Field(pattern=r"^[A-Za-z0-9_-]{1,64}$", description="Unique in the bot; made from the update's id")
+    chat_id: int
+    user_id: int
+    message_id: int | None = Field(description="Telegram's id of the message, for reactions and replies")
+    kind: Literal["text", "suggest"]
+    text: str = Field(max_length=4096, description="For a suggestion: the wish, possibly empty")
+    language: Language
+    accepted_at: float = Field(description="Seconds since the epoch, by the bot's clock")
+
+
+class Button(Contract):
+    """A button under a message. `data` is at most 64 bytes and means nothing without the bot's own check."""
+
+    text: str
+    data: str | None = None
+    url: str | None = None
+
+
+class ProductCard(Contract):
+    """One product as a customer sees it; everything needed to draw it, in the customer's language."""
+
+    product_id: str
+    title: str
+    description: str
+    price: str = Field(description="Formatted, with its currency: '24.90 EUR'")
+    in_stock: bool
+    reason: str = Field("", description="Why it is suggested, in one line; may be empty")
+    image_url: str | None = None
+
+
+class Reply(Contract):
+    """What a customer is to see, without any Telegram word in it."""
+
+    kind: Literal["answer", "suggestions", "handover", "apology", "notice"]
+    language: Language
+    text: str
+    source: str = Field("", description="Title of the passage that the answer rests on; may be empty")
+    cards: tuple[ProductCard, ...] = ()
+    buttons: tuple[tuple[Button, ...], ...] = Field((), description="Rows of buttons under the last part")
+
+
+class OutboxEntry(Contract):
+    """A reply that waits for Telegram. It stays at the head of its chat's list until its outcome is known."""
+
+    id: str = Field(pattern=r"^[A-Za-z0-9_.-]{1,96}$")
+    chat_id: int
+    reply: Reply
+    answers: tuple[str, ...] = Field((), description="Ids of the customer messages that this reply answers")
+    created_at: float
+    draft_id: int = Field(0, description="Not 0: a draft with this id was streamed before the reply")
+
+
+class Draft(Contract):
+    """A growing answer, streamed while tokens arrive. It may be lost: only the reply counts."""
+
+    chat_id: int
+    draft_id: int = Field(gt=0)
+    text: str
+
+
+class Turn(Contract):
+    """One remembered exchange of a chat."""
+
+    customer: str
+    reply: str
+    question_type: str = ""
+    source_id: str = ""
+    at: float

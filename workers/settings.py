@@ -1,0 +1,58 @@
+"""What an operator can set: environment variables with the prefix KEFU_, or a .env file.
+
+Read once in a program's start and passed on; nothing else in the project looks at the environment.
+"""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from typing_extensions import Annotated
+
+QUEUES = ("support", "suggest", "bulk")
+"""The RQ queues in priority order: a customer waits; asked-for suggestions; everything that can wait."""
+
+
+class Settings(BaseSettings):
+    """Every setting of every program, with the defaults of a single laptop."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="KEFU_", env_file=".env", extra="ignore", frozen=True, hide_input_in_errors=True
+    )
+
+    bot_token: SecretStr | None = None
+    telegram_api: str | None = Field(None, description="Base address of another Bot API server, e.g. http://127.0.0.1:8081")
+    redis_url: str | None = Field(None, description="Empty: a private Redis is started")
+    admin_ids: Annotated[tuple[int, ...], NoDecode] = ()
+    operators_chat: int | None = None
+
+    model: str = Field("builtin", description="builtin, echo, or the folder of a checkpoint")
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    threads: int = Field(1, ge=1, description="Threads that torch uses in a worker on a CPU")
+    slots: int = Field(32, ge=1, le=1024, description="Requests that one worker generates at once")
+    shop: Path | None = Field(None, description="Folder of the shop's data; empty: the demo shop")
+
+    http_port: int = Field(8080, ge=0, le=65535)
+    webhook_url: str | None = None
+    webhook_secret: SecretStr | None = None
+
+    queue_limit: int = Field(2000, ge=1, description="Chats that may wait before new messages are turned away (P8)")
+    session_days: float = Field(30.0, gt=0)
+    history_tokens: int = Field(600, ge=0, description="Rough budget of a chat's remembered history")
+    data_dir: Path = Field(
+        default_factory=lambda: Path.home() / ".local" / "share" / "kefu",
+        description="Where the private Redis keeps its file",
+    )
+
+    @field_validator("admin_ids", mode="before")
+    @classmethod
+    def _split_ids(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(int(part) for part in value.replace(",", " ").split())
+        return value
+
+    @field_validator("redis_url", "telegram_api", "webhook_url", "bot_token", "operators_chat", "shop", mode="before")
+    @classmethod
+    def _empty_is_unset(cls, value: object) -> object:
+        return None if value == "" else value
