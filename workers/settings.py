@@ -4,14 +4,17 @@ Read once in a program's start and passed on; nothing else in the project looks 
 """
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
-from typing_extensions import Annotated
 
 QUEUES = ("support", "suggest", "bulk")
 """The RQ queues in priority order: a customer waits; asked-for suggestions; everything that can wait."""
+
+
+class SettingsError(ValueError):
+    """A setting that cannot be used; the text names it and says what to do."""
 
 
 class Settings(BaseSettings):
@@ -22,7 +25,9 @@ class Settings(BaseSettings):
     )
 
     bot_token: SecretStr | None = None
-    telegram_api: str | None = Field(None, description="Base address of another Bot API server, e.g. http://127.0.0.1:8081")
+    telegram_api: str | None = Field(
+        None, description="Base address of another Bot API server, e.g. http://127.0.0.1:8081"
+    )
     redis_url: str | None = Field(None, description="Empty: a private Redis is started")
     admin_ids: Annotated[tuple[int, ...], NoDecode] = ()
     operators_chat: int | None = None
@@ -37,7 +42,9 @@ class Settings(BaseSettings):
     webhook_url: str | None = None
     webhook_secret: SecretStr | None = None
 
-    queue_limit: int = Field(2000, ge=1, description="Chats that may wait before new messages are turned away (P8)")
+    queue_limit: int = Field(
+        2000, ge=1, description="Chats that may wait before new messages are turned away (P8)"
+    )
     session_days: float = Field(30.0, gt=0)
     history_tokens: int = Field(600, ge=0, description="Rough budget of a chat's remembered history")
     data_dir: Path = Field(
@@ -52,7 +59,22 @@ class Settings(BaseSettings):
             return tuple(int(part) for part in value.replace(",", " ").split())
         return value
 
-    @field_validator("redis_url", "telegram_api", "webhook_url", "bot_token", "operators_chat", "shop", mode="before")
+    @field_validator(
+        "redis_url", "telegram_api", "webhook_url", "bot_token", "operators_chat", "shop", mode="before"
+    )
     @classmethod
     def _empty_is_unset(cls, value: object) -> object:
         return None if value == "" else value
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """Read the environment and `.env`; `overrides` win, None among them means "not given".
+
+    Raises SettingsError in one line that names the variable and never repeats its value.
+    """
+    try:
+        return Settings(**{name: value for name, value in overrides.items() if value is not None})
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        name = "KEFU_" + str(first["loc"][0]).upper() if first["loc"] else "a setting"
+        raise SettingsError(f"{name}: {first['msg']}. Correct it in the environment or in .env.") from None

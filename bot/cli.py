@@ -1,0 +1,116 @@
+"""The command `kefu`: finds a command's module by name and imports only that one.
+
+So `kefu bot` never loads torch, and `kefu --help` loads nothing.
+"""
+
+import importlib
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+from typer.exceptions import TyperException
+
+from workers.settings import SettingsError, load_settings
+
+COMMANDS = {
+    "demo": ("bot.cli", "run everything here and chat in the browser"),
+    "sandbox": ("bot.cli", "run Telegram on localhost"),
+    "bot": ("bot.cli", "run the Telegram front end"),
+    "worker": ("workers.cli", "run a worker that answers"),
+    "ask": ("model.cli", "ask the assistant in this process"),
+    "suggest": ("model.cli", "suggest products in this process"),
+    "train": ("model.cli", "train a model"),
+    "evaluate": ("model.cli", "measure a model on questions it never saw"),
+}
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Entry point. A wrong input ends with one line on standard error and exit code 2."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    if not arguments or arguments[0] in ("--help", "-h"):
+        print(_help())
+        sys.exit(0 if arguments else 2)
+    name = arguments[0]
+    if name not in COMMANDS:
+        _fail(f"there is no command {name!r}; see: kefu --help")
+    commands = importlib.import_module(COMMANDS[name][0]).app
+    try:
+        sys.exit(commands(args=arguments, prog_name="kefu", standalone_mode=False))
+    except TyperException as error:
+        _fail(f"{error.format_message().rstrip('.')}; see: kefu {name} --help")
+    except SettingsError as error:
+        _fail(str(error))
+    except (KeyboardInterrupt, typer.Abort):
+        sys.exit(130)
+
+
+def _help() -> str:
+    lines = [f"  {name:10} {summary}" for name, (_, summary) in COMMANDS.items()]
+    return "\n".join(
+        [
+            "Usage: kefu COMMAND …",
+            "",
+            *lines,
+            "",
+            "Each has --help with an example. Settings: README.md, KEFU_…",
+        ]
+    )
+
+
+def _fail(message: str) -> None:
+    print(f"kefu: {message}", file=sys.stderr)
+    sys.exit(2)
+
+
+@app.command()
+def demo(
+    port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port of the chat page.")] = None,
+    no_open: Annotated[bool, typer.Option("--no-open", help="Do not open a browser.")] = False,
+    once: Annotated[str | None, typer.Option(help="Send one message, print the reply, stop.")] = None,
+) -> None:
+    """Run everything on this machine, without a token, a GPU or a Redis.
+
+    Example: kefu demo --once "How long does delivery take?"
+    """
+    from bot.demo import run_demo
+
+    raise typer.Exit(run_demo(port=port, open_browser=not no_open, once=once))
+
+
+@app.command()
+def sandbox(
+    port: Annotated[int, typer.Option(min=0, max=65535)] = 8081,
+    host: Annotated[str, typer.Option()] = "127.0.0.1",
+    token: Annotated[str, typer.Option(help="The token that a bot must show.")] = "1:sandbox",
+) -> None:
+    """Run Telegram's Bot API on localhost, with a chat page.
+
+    Example: kefu sandbox --port 8081, then KEFU_TELEGRAM_API=http://127.0.0.1:8081 KEFU_BOT_TOKEN=1:sandbox kefu bot
+    """
+    import asyncio
+
+    from bot.sandbox.main import run
+
+    asyncio.run(run(host=host, port=port, token=token))
+
+
+@app.command()
+def bot(
+    http_port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="Health, metrics and webhook.")
+    ] = None,
+) -> None:
+    """Run the Telegram front end: long polling, or a webhook if KEFU_WEBHOOK_URL is set.
+
+    Example: KEFU_BOT_TOKEN=… KEFU_REDIS_URL=redis://localhost:6379/0 kefu bot
+    """
+    from bot.main import main as run_bot
+
+    run_bot(load_settings(http_port=http_port))
+
+
+if __name__ == "__main__":
+    main()
