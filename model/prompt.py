@@ -74,7 +74,9 @@ class Exchange:
 def render_facts(language: Language, facts: Sequence[Fact], keys: Sequence[int]) -> str:
     """The head of a prompt; fact i is called `<k{keys[i]}>`."""
     head = [LANGUAGES[language]]
-    head += [f"<t:{fact.topic}><k{key}>{fact.title}: {fact.text}" for fact, key in zip(facts, keys, strict=True)]
+    head += [
+        f"<t:{fact.topic}><k{key}>{fact.title}: {fact.text}" for fact, key in zip(facts, keys, strict=True)
+    ]
     return "".join(head)
 
 

@@ -20,7 +20,9 @@ class Contract(BaseModel):
 class CustomerMessage(Contract):
     """One message of a customer, as it waits in the chat's inbox."""
 
-    id: str = Field(pattern=r"^[A-Za-z0-9_-]{1,64}$", description="Unique in the bot; made from the update's id")
+    id: str = Field(
+        pattern=r"^[A-Za-z0-9_-]{1,64}$", description="Unique in the bot; made from the update's id"
+    )
     chat_id: int
     user_id: int
     message_id: int | None = Field(description="Telegram's id of the message, for reactions and replies")
