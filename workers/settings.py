@@ -38,6 +38,7 @@ class Settings(BaseSettings):
     slots: int = Field(32, ge=1, le=1024, description="Requests that one worker generates at once")
     shop: Path | None = Field(None, description="Folder of the shop's data; empty: the demo shop")
 
+    http_host: str = "127.0.0.1"
     http_port: int = Field(8080, ge=0, le=65535)
     webhook_url: str | None = None
     webhook_secret: SecretStr | None = None
