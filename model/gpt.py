@@ -1,0 +1,308 @@
+"""The network: a small decoder-only transformer, read from top to bottom.
+
+RMSNorm, rotary positions, grouped-query attention with normalised queries and keys, SwiGLU, tied embeddings,
+and as an option a pointer head that copies tokens of the context. It is called in two ways: `forward` for whole
+sequences (training, evaluation) and `extend` for new tokens after what a `Cache` holds (generation).
+It knows token ids only: no text, no labels, no batching policy.
+
+B: rows, T: tokens of a row, n: new tokens of a row, S: visible tokens, C: width, D: width of a head.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+SPAN_STEP = 64
+"""Visible lengths are rounded up to a multiple of this, so that few different shapes occur."""
+
+
+@dataclass(frozen=True)
+class GPTConfig:
+    """The shape of a network; the defaults are the shape of the checkpoint that ships."""
+
+    vocab_size: int = 4096
+    context: int = 640
+    layers: int = 4
+    heads: int = 4
+    kv_heads: int = 2
+    width: int = 192
+    hidden: int = 512
+    pointer: bool = True
+    pointer_width: int = 64
+    rope_base: float = 10_000.0
+
+    def __post_init__(self) -> None:
+        for name in (
+            "vocab_size",
+            "context",
+            "layers",
+            "heads",
+            "kv_heads",
+            "width",
+            "hidden",
+            "pointer_width",
+        ):
+            if not isinstance(value := getattr(self, name), int) or value < 1:
+                raise ValueError(f"{name} must be a whole number from 1 on, not {value!r}")
+        if self.width % (2 * self.heads):
+            raise ValueError(f"width {self.width} must be a multiple of twice the {self.heads} heads")
+        if self.heads % self.kv_heads:
+            raise ValueError(f"{self.heads} heads cannot share {self.kv_heads} kv_heads evenly")
+
+    @property
+    def head_width(self) -> int:
+        return self.width // self.heads
+
+
+class Cache:
+    """What the network remembers of each row, in slots of equal size that are allocated once.
+
+    `kv` holds keys and values; for a pointer head `ids` holds the tokens and `copy_keys` what they are found by.
+    A row is valid up to the length its owner knows of, so a slot is reused by simply writing from 0 again.
+    """
+
+    def __init__(self, config: GPTConfig, rows: int, device: torch.device | str = "cpu") -> None:
+        self.rows = rows
+        self.length = config.context
+        shape = (config.layers, 2, rows, config.context, config.kv_heads, config.head_width)
+        self.kv = torch.zeros(shape, device=device)
+        self.ids = self.copy_keys = None
+        if config.pointer:
+            self.ids = torch.zeros(rows, config.context, dtype=torch.long, device=device)
+            # Entry j comes from token j - 1, so entry 0 stays zero for ever and one entry stands past the end.
+            self.copy_keys = torch.zeros(rows, config.context + 1, config.pointer_width, device=device)
+
+    def copy_row(self, source: int, target: int, length: int) -> None:
+        """Make the first `length` tokens of one row those of another."""
+        self.kv[:, :, target, :length] = self.kv[:, :, source, :length]
+        if self.copy_keys is not None:
+            self.ids[target, :length] = self.ids[source, :length]
+            self.copy_keys[target, : length + 1] = self.copy_keys[source, : length + 1]
+
+
+class _Window:
+    """The part of a cache that one call of `extend` writes to and reads: some rows, up to the longest of them."""
+
+    def __init__(self, cache: Cache, first_row: int, ids: Tensor, starts: Sequence[int]) -> None:
+        B, n = ids.shape
+        longest = max(starts) + n
+        assert first_row + B <= cache.rows and longest <= cache.length
+        self.cache = cache
+        self.ids = ids
+        self.rows = slice(first_row, first_row + B)
+        self.span = min(-(-longest // SPAN_STEP) * SPAN_STEP, cache.length)
+        device = ids.device
+        self.row = torch.arange(B, device=device)[:, None]  # (B, 1)
+        start = torch.tensor(starts, device=device)[:, None]
+        self.positions = start + torch.arange(n, device=device)  # (B, n)
+        hidden = torch.arange(self.span, device=device) > self.positions[:, :, None]  # (B, n, S)
+        # SDPA's is_causal would align the mask with the first token of the cache, not with the new ones.
+        self.mask = torch.zeros(hidden.shape, device=device).masked_fill_(hidden, float("-inf"))
+
+    def store(self, layer: int, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+        """Add the new keys and values of a layer; returns all that are visible, (B, S, kv_heads, D) each."""
+        keys, values = self.cache.kv[layer, :, self.rows]
+        keys[self.row, self.positions] = k
+        values[self.row, self.positions] = v
+        return keys[:, : self.span], values[:, : self.span]
+
+    def store_copy_keys(self, copy_keys: Tensor) -> tuple[Tensor, Tensor]:
+        """Add the new tokens to what can be copied; returns all keys (B, S, P) and their tokens (B, S)."""
+        keys, ids = self.cache.copy_keys[self.rows], self.cache.ids[self.rows]
+        keys[self.row, self.positions + 1] = copy_keys
+        ids[self.row, self.positions] = self.ids
+        return keys[:, : self.span], ids[:, : self.span]
+
+
+class Attention(nn.Module):
+    """Grouped-query attention with RMS-normalised queries and keys and rotary positions."""
+
+    def __init__(self, config: GPTConfig, layer: int) -> None:
+        super().__init__()
+        self.layer = layer
+        self.heads, self.kv_heads, self.head_width = config.heads, config.kv_heads, config.head_width
+        self.qkv = nn.Linear(
+            config.width, (config.heads + 2 * config.kv_heads) * config.head_width, bias=False
+        )
+        self.q_norm = nn.RMSNorm(config.head_width, eps=1e-6)
+        self.k_norm = nn.RMSNorm(config.head_width, eps=1e-6)
+        self.out = nn.Linear(config.width, config.width, bias=False)
+
+    def forward(self, x: Tensor, rotation: tuple[Tensor, Tensor], window: _Window | None) -> Tensor:
+        B, n, C = x.shape
+        groups = (self.heads, self.kv_heads, self.kv_heads)
+        q, k, v = (
+            self.qkv(x).view(B, n, sum(groups), self.head_width).split(groups, dim=2)
+        )  # (B, n, heads, D)
+        q, k = rotate(self.q_norm(q), rotation), rotate(self.k_norm(k), rotation)
+        mask = None
+        if window is not None:
+            k, v = window.store(self.layer, k, v)  # (B, S, kv_heads, D)
+            mask = window.mask[:, None]
+        y = F.scaled_dot_product_attention(
+            q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2),
+            attn_mask=mask, is_causal=mask is None, enable_gqa=self.heads != self.kv_heads,
+        )  # (B, heads, n, D)  # fmt: skip
+        return self.out(y.transpose(1, 2).reshape(B, n, C))
+
+
+class SwiGLU(nn.Module):
+    """The feed-forward layer of Shazeer, "GLU Variants Improve Transformer" (arXiv 2002.05202)."""
+
+    def __init__(self, config: GPTConfig) -> None:
+        super().__init__()
+        self.gate_up = nn.Linear(config.width, 2 * config.hidden, bias=False)
+        self.down = nn.Linear(config.hidden, config.width, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        gate, up = self.gate_up(x).chunk(2, dim=-1)
+        return self.down(F.silu(gate) * up)
+
+
+class Block(nn.Module):
+    """Attention, then feed-forward, each on a normalised input and added to the stream."""
+
+    def __init__(self, config: GPTConfig, layer: int) -> None:
+        super().__init__()
+        self.attention_norm = nn.RMSNorm(config.width, eps=1e-6)
+        self.attention = Attention(config, layer)
+        self.feed_forward_norm = nn.RMSNorm(config.width, eps=1e-6)
+        self.feed_forward = SwiGLU(config)
+
+    def forward(self, x: Tensor, rotation: tuple[Tensor, Tensor], window: _Window | None) -> Tensor:
+        x = x + self.attention(self.attention_norm(x), rotation, window)
+        return x + self.feed_forward(self.feed_forward_norm(x))
+
+
+class Pointer(nn.Module):
+    """The copy head: looks for the place in the context that resembles now, and offers the token after it.
+
+    Token j is found by the state of token j - 1. Query and key projections start equal, so that before any
+    training the head already continues a repeated sequence (an induction head). The gate says how much to copy.
+    """
+
+    def __init__(self, config: GPTConfig) -> None:
+        super().__init__()
+        self.query = nn.Linear(config.width, config.pointer_width, bias=False)
+        self.key = nn.Linear(config.width, config.pointer_width, bias=False)
+        self.gate = nn.Linear(config.width, 1)
+        self.scale = config.pointer_width**-0.5
+
+    def mix(self, words: Tensor, h: Tensor, scores: Tensor, ids: Tensor) -> Tensor:
+        """Log-probabilities of (1 - gate) words + gate copies.
+
+        words (N, vocab): log-probabilities of the vocabulary; h (N, C): states;
+        scores (N, S): how well each token of the context fits, -inf where it is hidden; ids (N, S): those tokens.
+        """
+        copies = torch.zeros_like(words).scatter_add(1, ids, scores.softmax(-1))  # (N, vocab)
+        gate = self.gate(h).float()  # (N, 1)
+        # The floor keeps the gradient finite where nothing is copied.
+        copies = F.logsigmoid(gate) + copies.clamp_min(1e-30).log()
+        return torch.logaddexp(F.logsigmoid(-gate) + words, copies)
+
+
+class GPT(nn.Module):
+    """The whole network. Weights are random until they are trained or loaded."""
+
+    def __init__(self, config: GPTConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.embedding = nn.Embedding(config.vocab_size, config.width)  # also the output projection
+        self.blocks = nn.ModuleList(Block(config, layer) for layer in range(config.layers))
+        self.norm = nn.RMSNorm(config.width, eps=1e-6)
+        self.pointer = Pointer(config) if config.pointer else None
+        frequencies = config.rope_base ** (-torch.arange(0, config.head_width, 2) / config.head_width)
+        angles = torch.arange(config.context)[:, None] * frequencies  # (context, D / 2)
+        self.register_buffer("cos", angles.cos(), persistent=False)
+        self.register_buffer("sin", angles.sin(), persistent=False)
+        self._initialise()
+
+    @torch.no_grad()
+    def _initialise(self) -> None:
+        nn.init.normal_(self.embedding.weight, std=0.02)
+        for module in self.modules():
+            if isinstance(module, nn.Linear):
+                nn.init.normal_(module.weight, std=module.in_features**-0.5)
+        for block in self.blocks:  # each block starts as the identity
+            nn.init.zeros_(block.attention.out.weight)
+            nn.init.zeros_(block.feed_forward.down.weight)
+        if self.pointer is not None:
+            self.pointer.key.weight.copy_(self.pointer.query.weight)
+            nn.init.zeros_(self.pointer.gate.weight)
+            nn.init.zeros_(self.pointer.gate.bias)
+
+    @property
+    def device(self) -> torch.device:
+        return self.embedding.weight.device
+
+    def forward(self, ids: Tensor, wanted: Tensor | None = None) -> Tensor:
+        """Log-probabilities of the token after each position of whole sequences.
+
+        ids (B, T): shorter rows are padded on the right with any id, which nothing before it sees.
+        wanted (B, T), bool: the positions to predict from; only there is the vocabulary computed.
+        Returns (N, vocab) for the N wanted positions, row by row, or (B, T, vocab) without `wanted`.
+        """
+        B, T = ids.shape
+        assert T <= self.config.context
+        h = self._states(ids, (self.cos[:T, None], self.sin[:T, None]), None)  # (B, T, C)
+        row, time = (torch.ones_like(ids, dtype=torch.bool) if wanted is None else wanted).nonzero(
+            as_tuple=True
+        )
+        log_probs = self._words(h[row, time])  # (N, vocab)
+        if self.pointer is not None:
+            keys = F.pad(self.pointer.key(h), (0, 0, 1, 0))[:, :-1]  # (B, T, P), one token later
+            scores = (self.pointer.query(h) @ keys.transpose(1, 2)).float() * self.pointer.scale  # (B, T, T)
+            hidden = torch.arange(T, device=ids.device) > time[:, None]  # (N, T)
+            scores = scores[row, time].masked_fill(hidden, float("-inf"))
+            log_probs = self.pointer.mix(log_probs, h[row, time], scores, ids[row])
+        return log_probs.view(B, T, -1) if wanted is None else log_probs
+
+    def extend(
+        self, ids: Tensor, starts: Sequence[int], cache: Cache, first_row: int = 0, predict: bool = True
+    ) -> Tensor | None:
+        """Add n new tokens to each of B neighbouring rows of a cache.
+
+        ids (B, n): the new tokens; starts: how many tokens each of the rows already holds;
+        first_row: the row of the cache that ids[0] belongs to.
+        Returns the log-probabilities (B, vocab) of the token after the last new one, or None if not to predict.
+        """
+        window = _Window(cache, first_row, ids, starts)
+        rotation = self.cos[window.positions, None], self.sin[window.positions, None]  # (B, n, 1, D / 2)
+        h = self._states(ids, rotation, window)  # (B, n, C)
+        if self.pointer is not None:
+            keys, seen = window.store_copy_keys(self.pointer.key(h))  # (B, S, P), (B, S)
+        if not predict:
+            return None
+        last = h[:, -1]  # (B, C)
+        log_probs = self._words(last)
+        if self.pointer is not None:
+            scores = (keys @ self.pointer.query(last)[:, :, None])[
+                :, :, 0
+            ].float() * self.pointer.scale  # (B, S)
+            log_probs = self.pointer.mix(log_probs, last, scores + window.mask[:, -1], seen)
+        return log_probs
+
+    def _states(self, ids: Tensor, rotation: tuple[Tensor, Tensor], window: _Window | None) -> Tensor:
+        x = self.embedding(ids)
+        for block in self.blocks:
+            x = block(x, rotation, window)
+        return self.norm(x)
+
+    def _words(self, h: Tensor) -> Tensor:
+        return F.linear(h, self.embedding.weight).float().log_softmax(-1)
+
+
+def rotate(x: Tensor, rotation: tuple[Tensor, Tensor]) -> Tensor:
+    """Rotary positions (arXiv 2104.09864): x (B, n, heads, D) turned in the planes (i, i + D / 2)."""
+    cos, sin = rotation
+    left, right = x.chunk(2, dim=-1)
+    return torch.cat((left * cos - right * sin, right * cos + left * sin), dim=-1).type_as(x)
+
+
+def negative_log_likelihood(log_probs: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
+    """The weighted mean loss of N predictions: log_probs (N, vocab), targets (N,), weights (N,) not all zero."""
+    losses = -log_probs.gather(1, targets[:, None])[:, 0]
+    return (losses * weights).sum() / weights.sum()
