@@ -1,0 +1,129 @@
+"""The intake: once per update, bounded, in one transaction."""
+
+import time
+
+import pytest
+import rq
+from redis import Redis
+from redis.asyncio import Redis as AsyncRedis
+
+from workers.channel import Accepted, Channel, connect
+from workers.contracts import CustomerMessage, OutboxEntry, Reply
+from workers.sessions import SessionReader, Sessions
+from workers.settings import SettingsError
+
+BOT = 7
+
+
+def message(update_id: int, chat_id: int = 5, kind: str = "text", text: str = "hello") -> CustomerMessage:
+    return CustomerMessage(
+        id=f"m{update_id}", chat_id=chat_id, user_id=chat_id, message_id=update_id, kind=kind, text=text,
+        language="en", accepted_at=time.time(),
+    )  # fmt: skip
+
+
+def notice(entry_id: str = "n1", chat_id: int = 5) -> OutboxEntry:
+    reply = Reply(kind="notice", language="en", text="done")
+    return OutboxEntry(id=entry_id, chat_id=chat_id, reply=reply, created_at=time.time())
+
+
+@pytest.fixture
+def channel(redis: Redis) -> Channel:
+    return Channel(redis, BOT, queue_limit=3, chat_limit=4)
+
+
+def queue(redis: Redis, name: str = "support") -> rq.Queue:
+    return rq.Queue(name, connection=redis, serializer="json")
+
+
+def test_accepted_message_is_in_the_inbox_and_has_a_job(channel: Channel, redis: Redis) -> None:
+    assert channel.accept(1, message(1)) is Accepted.ACCEPTED
+    assert redis.llen(channel.names.inbox(5)) == 1
+    assert redis.zscore(channel.names.waiting, "5") is not None
+    (job,) = queue(redis).jobs
+    assert (job.func_name, job.args, job.retries_left, job.result_ttl) == (
+        "workers.jobs.answer",
+        [BOT, 5],
+        10,
+        0,
+    )
+    assert job.id.endswith("-1") and "5" not in job.id.split("-")[1]
+
+
+def test_repeated_update_is_one_job(channel: Channel, redis: Redis) -> None:
+    channel.accept(1, message(1))
+    assert channel.accept(1, message(1)) is Accepted.DUPLICATE
+    assert queue(redis).count == 1
+    assert redis.llen(channel.names.inbox(5)) == 1
+    assert redis.hget(channel.names.stats, "duplicates") == b"1"
+
+
+def test_suggestions_have_their_own_queue(channel: Channel, redis: Redis) -> None:
+    channel.accept(1, message(1, kind="suggest", text=""))
+    assert (queue(redis).count, queue(redis, "suggest").count) == (0, 1)
+
+
+def test_a_full_queue_turns_new_chats_away_but_not_waiting_ones(channel: Channel, redis: Redis) -> None:
+    for chat_id in (1, 2, 3):
+        channel.accept(chat_id, message(chat_id, chat_id=chat_id))
+    assert channel.accept(10, message(10, chat_id=10)) is Accepted.FULL
+    assert not redis.exists(channel.names.inbox(10))
+    assert channel.accept(11, message(11, chat_id=1)) is Accepted.ACCEPTED
+    assert channel.waiting().chats == 3
+    assert channel.turn_away(10, notice(chat_id=10))
+    assert not channel.turn_away(10, notice(chat_id=10))
+    assert redis.llen(channel.names.outbox(10)) == 1
+
+
+def test_one_chat_cannot_fill_the_queue_alone(channel: Channel) -> None:
+    outcomes = [channel.accept(number, message(number)) for number in range(5)]
+    assert outcomes == [Accepted.ACCEPTED] * 4 + [Accepted.FULL]
+
+
+async def test_a_command_answers_once_and_remembers_the_language(
+    channel: Channel, redis: Redis, redis_async: AsyncRedis
+) -> None:
+    assert channel.respond(1, [notice()], language="zh")
+    assert not channel.respond(1, [notice()], language="en")
+    assert redis.llen(channel.names.outbox(5)) == 1
+    reader = SessionReader(redis_async, BOT)
+    assert (await reader.language(5), await reader.owner(5), await reader.language(6)) == ("zh", "bot", None)
+
+
+def test_forget_leaves_only_the_confirmation(channel: Channel, redis: Redis) -> None:
+    channel.respond(1, [notice("old")], language="zh")
+    channel.accept(2, message(2))
+    redis.rpush(channel.names.history(5), "x")
+    redis.hset(channel.names.claim(5), "execution", "x")
+    redis.hset(channel.names.sending(5), "entry", "old")
+    assert channel.forget(3, 5, notice("confirmation"))
+    assert redis.keys("*chat:5:*") == [channel.names.outbox(5).encode()]
+    (raw,) = redis.lrange(channel.names.outbox(5), 0, -1)
+    entry = OutboxEntry.model_validate_json(raw)
+    assert (entry.id, entry.answers) == ("confirmation", ("m2",))
+    assert redis.zscore(channel.names.waiting, "5") is None
+    assert redis.smembers(channel.names.outbox_chats) == {b"5"}
+
+
+def test_reset_keeps_the_language(channel: Channel, redis: Redis) -> None:
+    channel.respond(1, [notice()], language="zh")
+    redis.rpush(channel.names.history(5), "x")
+    channel.reset(2, 5, notice("n2"))
+    session = Sessions(redis, BOT).read(5)
+    assert (session.language, session.history) == ("zh", ())
+
+
+def test_no_job_is_made_while_a_person_has_the_conversation(channel: Channel, redis: Redis) -> None:
+    channel.accept(1, message(1))
+    channel.hand_over(2, 5, notice())
+    assert channel.accept(3, message(3)) is Accepted.WITH_PERSON
+    assert queue(redis).count == 1
+    assert redis.zcard(channel.names.waiting) == 0
+    channel.hand_back(4, 5)
+    assert not redis.exists(channel.names.inbox(5))
+    assert channel.accept(5, message(5)) is Accepted.ACCEPTED
+
+
+def test_a_wrong_address_is_named() -> None:
+    with pytest.raises(SettingsError, match="KEFU_REDIS_URL"):
+        connect("localhost:6379")

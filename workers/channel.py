@@ -1,0 +1,396 @@
+"""The channel between the bot and the workers: every Redis name once, and the bot's writes to it.
+
+Each write happens once per update: it is one transaction with a marker of the update, so it can be repeated
+after any error, a lost reply included. Knows nothing of Telegram and nothing of the model.
+"""
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+import redis
+import redis.asyncio
+import rq
+from redis.asyncio.retry import Retry as AsyncRetry
+from redis.backoff import NoBackoff
+from redis.client import Pipeline
+from redis.retry import Retry
+
+from workers.contracts import CustomerMessage, Language, OutboxEntry
+from workers.settings import SettingsError
+
+BOTS = "kefu:bots"
+"""Set of the ids of all bots whose chats wait in this Redis."""
+WORK_PATTERN = "kefu:*:work"
+"""Any message on such a channel says that there may be work, whichever bot it is for."""
+WORKER_PREFIX = "kefu:worker:"
+"""Hash with a worker's own figures, by the worker's name; expires soon after its last heartbeat."""
+
+JOB_FUNCTION = "workers.jobs.answer"
+JOB_TIMEOUT = 120
+JOB_RETRIES = 10
+FAILED_JOB_SECONDS = 7 * 24 * 3600
+SEEN_SECONDS = 48 * 3600
+_ATTEMPTS = 8
+
+
+@dataclass(frozen=True)
+class Names:
+    """All keys and channels of one bot."""
+
+    bot_id: int
+
+    def _key(self, *parts: object) -> str:
+        return ":".join(("kefu", str(self.bot_id), *map(str, parts)))
+
+    def seen(self, update_id: int) -> str:
+        """String: this update has had its effect."""
+        return self._key("seen", update_id)
+
+    @property
+    def waiting(self) -> str:
+        """Sorted set: chat id by the time (ms) at which its oldest unanswered message was accepted."""
+        return self._key("waiting")
+
+    def inbox(self, chat_id: int) -> str:
+        """List of CustomerMessage in order of arrival."""
+        return self._key("chat", chat_id, "inbox")
+
+    def claim(self, chat_id: int) -> str:
+        """Hash of who answers the chat: execution, job, turn, attempts."""
+        return self._key("chat", chat_id, "claim")
+
+    def job(self, chat_id: int) -> str:
+        """String: the RQ job that was enqueued last for the chat."""
+        return self._key("chat", chat_id, "job")
+
+    def session(self, chat_id: int) -> str:
+        """Hash: language, owner, shown."""
+        return self._key("chat", chat_id, "session")
+
+    def history(self, chat_id: int) -> str:
+        """List of Turn, newest last."""
+        return self._key("chat", chat_id, "history")
+
+    def outbox(self, chat_id: int) -> str:
+        """List of OutboxEntry; its head is sent next."""
+        return self._key("chat", chat_id, "outbox")
+
+    def sending(self, chat_id: int) -> str:
+        """Hash: how far the delivery of the outbox's head has come."""
+        return self._key("chat", chat_id, "sending")
+
+    @property
+    def outbox_chats(self) -> str:
+        """Set of the chats that have something in their outbox."""
+        return self._key("outbox", "chats")
+
+    @property
+    def outbox_leader(self) -> str:
+        """String: the random token of the one bot process that delivers."""
+        return self._key("outbox", "leader")
+
+    @property
+    def outbox_wake(self) -> str:
+        """Pub/sub channel: the id of a chat whose outbox has grown."""
+        return self._key("outbox", "wake")
+
+    @property
+    def work(self) -> str:
+        """Pub/sub channel: any message wakes idle workers."""
+        return self._key("work")
+
+    @property
+    def drafts(self) -> str:
+        """Pub/sub channel of Draft; one may be lost."""
+        return self._key("drafts")
+
+    @property
+    def stats(self) -> str:
+        """Hash of counters."""
+        return self._key("stats")
+
+    @property
+    def alerts(self) -> str:
+        """List of what an admin should know, newest first, bounded. Holds no chat id."""
+        return self._key("alerts")
+
+    def of_chat(self, chat_id: int) -> tuple[str, ...]:
+        """Every key that holds something of one chat alone."""
+        named = (self.inbox, self.claim, self.job, self.session, self.history, self.outbox, self.sending)
+        return tuple(name(chat_id) for name in named)
+
+
+class Accepted(Enum):
+    """What became of a customer's message at the intake."""
+
+    ACCEPTED = "accepted"
+    DUPLICATE = "duplicate"
+    FULL = "full"
+    WITH_PERSON = "with_person"
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """The real queue, for what a turned-away customer is told."""
+
+    chats: int
+    oldest_seconds: float
+
+
+class _Full(Exception):
+    """The message would pass the bound of the queue."""
+
+
+class Channel:
+    """The bot's side: messages in, replies of commands out. Synchronous; used by one thread at a time.
+
+    `connection` comes from `connect` and returns bytes, as RQ needs them.
+    """
+
+    def __init__(
+        self,
+        connection: redis.Redis,
+        bot_id: int,
+        *,
+        queue_limit: int = 2000,
+        chat_limit: int = 20,
+        session_days: float = 30.0,
+    ) -> None:
+        self.names = Names(bot_id)
+        self._redis = connection
+        self._queue_limit = queue_limit
+        self._chat_limit = chat_limit
+        self._session_seconds = math.ceil(session_days * 86400)
+
+    def accept(self, update_id: int, message: CustomerMessage) -> Accepted:
+        """Put a message into its chat's inbox and enqueue a job, once per update.
+
+        FULL writes nothing: say so with `turn_away`. While a person has the conversation no job is made.
+        After a Redis error call it again: DUPLICATE then means that the message is in.
+        """
+        names, chat_id = self.names, message.chat_id
+        outcome = Accepted.ACCEPTED
+
+        def write(pipe: Pipeline) -> None:
+            nonlocal outcome
+            with_person = pipe.hget(names.session(chat_id), "owner") == b"person"
+            if not with_person and self._is_full(pipe, chat_id):
+                raise _Full
+            pipe.multi()
+            pipe.rpush(names.inbox(chat_id), message.model_dump_json())
+            if with_person:
+                outcome = Accepted.WITH_PERSON
+                pipe.ltrim(names.inbox(chat_id), -self._chat_limit, -1)
+            else:
+                outcome = Accepted.ACCEPTED
+                pipe.zadd(names.waiting, {str(chat_id): int(message.accepted_at * 1000)}, nx=True)
+                queue = "suggest" if message.kind == "suggest" else "support"
+                enqueue_answer(self._redis, pipe, names, chat_id, queue, cause=str(update_id))
+            pipe.hincrby(names.stats, "accepted")
+
+        try:
+            if self._once(update_id, write, watch=(names.session(chat_id),)):
+                return outcome
+        except _Full:
+            return Accepted.FULL
+        self._redis.hincrby(names.stats, "duplicates")
+        return Accepted.DUPLICATE
+
+    def respond(
+        self, update_id: int, entries: Sequence[OutboxEntry], *, language: Language | None = None
+    ) -> bool:
+        """Queue a command's own reply, and with `language` remember it for these chats. False: done before."""
+
+        def write(pipe: Pipeline) -> None:
+            pipe.multi()
+            for entry in entries:
+                if language is not None:
+                    pipe.hset(self.names.session(entry.chat_id), "language", language)
+                    pipe.expire(self.names.session(entry.chat_id), self._session_seconds)
+                self._queue_reply(pipe, entry)
+
+        return self._once(update_id, write)
+
+    def turn_away(self, update_id: int, entry: OutboxEntry) -> bool:
+        """Tell a customer that the queue is full, once per update, and count it."""
+
+        def write(pipe: Pipeline) -> None:
+            pipe.multi()
+            self._queue_reply(pipe, entry)
+            pipe.hincrby(self.names.stats, "turned_away")
+
+        return self._once(update_id, write)
+
+    def reset(self, update_id: int, chat_id: int, entry: OutboxEntry) -> bool:
+        """Forget the conversation but not the settings; an answer in the making is fenced off.
+
+        Messages that still wait are dropped; `entry`, the confirmation, becomes their outcome.
+        """
+        names = self.names
+        keys = (names.inbox(chat_id), names.claim(chat_id), names.job(chat_id), names.history(chat_id))
+
+        def write(pipe: Pipeline) -> None:
+            answered = self._with_pending(pipe, chat_id, entry)
+            pipe.multi()
+            pipe.delete(*keys)
+            pipe.hdel(names.session(chat_id), "shown")
+            pipe.zrem(names.waiting, str(chat_id))
+            self._queue_reply(pipe, answered)
+
+        return self._once(update_id, write, watch=(names.inbox(chat_id),))
+
+    def forget(self, update_id: int, chat_id: int, entry: OutboxEntry) -> bool:
+        """Delete everything that is known of a chat, then queue the confirmation. False: done before."""
+        names = self.names
+
+        def write(pipe: Pipeline) -> None:
+            answered = self._with_pending(pipe, chat_id, entry)
+            pipe.multi()
+            pipe.delete(*names.of_chat(chat_id))
+            pipe.zrem(names.waiting, str(chat_id))
+            pipe.srem(names.outbox_chats, str(chat_id))
+            self._queue_reply(pipe, answered)
+
+        return self._once(update_id, write, watch=(names.inbox(chat_id),))
+
+    def hand_over(self, update_id: int, chat_id: int, entry: OutboxEntry) -> bool:
+        """Give the conversation to a person: the bot falls silent, a running answer is fenced off.
+
+        Messages that still wait stay in the inbox for the person; `entry`, the notice, is their outcome.
+        """
+        names = self.names
+
+        def write(pipe: Pipeline) -> None:
+            answered = self._with_pending(pipe, chat_id, entry)
+            pipe.multi()
+            pipe.hset(names.session(chat_id), "owner", "person")
+            pipe.expire(names.session(chat_id), self._session_seconds)
+            pipe.delete(names.claim(chat_id))
+            pipe.zrem(names.waiting, str(chat_id))
+            self._queue_reply(pipe, answered)
+
+        return self._once(update_id, write, watch=(names.inbox(chat_id),))
+
+    def hand_back(self, update_id: int, chat_id: int, entries: Sequence[OutboxEntry] = ()) -> bool:
+        """Give the conversation back to the bot. What the person has seen is not answered again."""
+        names = self.names
+
+        def write(pipe: Pipeline) -> None:
+            pipe.multi()
+            pipe.hset(names.session(chat_id), "owner", "bot")
+            pipe.delete(names.inbox(chat_id), names.claim(chat_id))
+            for entry in entries:
+                self._queue_reply(pipe, entry)
+
+        return self._once(update_id, write)
+
+    def waiting(self) -> Waiting:
+        """How many chats wait, and how long the first of them has."""
+        with self._redis.pipeline() as pipe:
+            pipe.zcard(self.names.waiting)
+            pipe.zrange(self.names.waiting, 0, 0, withscores=True)
+            chats, oldest = pipe.execute()
+        since = oldest[0][1] / 1000 if oldest else time.time()
+        return Waiting(chats=chats, oldest_seconds=max(0.0, time.time() - since))
+
+    def _once(self, update_id: int, write: Callable[[Pipeline], None], watch: tuple[str, ...] = ()) -> bool:
+        """Run `write` and mark the update as seen, in one transaction. False: it was seen before.
+
+        `write` reads what it needs, calls `pipe.multi()` and queues its commands.
+        """
+        seen = self.names.seen(update_id)
+        for attempt in range(_ATTEMPTS):
+            with self._redis.pipeline() as pipe:
+                try:
+                    pipe.watch(seen, *watch)  # type: ignore[no-untyped-call]
+                    if pipe.exists(seen):
+                        return False
+                    write(pipe)
+                    pipe.set(seen, 1, ex=SEEN_SECONDS)
+                    pipe.execute()
+                    return True
+                except redis.WatchError:
+                    if attempt == _ATTEMPTS - 1:
+                        raise
+        raise AssertionError("unreachable")
+
+    def _is_full(self, pipe: Pipeline, chat_id: int) -> bool:
+        if int(pipe.llen(self.names.inbox(chat_id))) >= self._chat_limit:
+            return True
+        if int(pipe.zcard(self.names.waiting)) < self._queue_limit:
+            return False
+        return pipe.zscore(self.names.waiting, str(chat_id)) is None
+
+    def _with_pending(self, pipe: Pipeline, chat_id: int, entry: OutboxEntry) -> OutboxEntry:
+        raw = pipe.lrange(self.names.inbox(chat_id), 0, -1)
+        pending = tuple(CustomerMessage.model_validate_json(item).id for item in raw)
+        return entry.model_copy(update={"answers": entry.answers + pending})
+
+    def _queue_reply(self, pipe: Pipeline, entry: OutboxEntry) -> None:
+        pipe.rpush(self.names.outbox(entry.chat_id), entry.model_dump_json())
+        pipe.sadd(self.names.outbox_chats, str(entry.chat_id))
+        pipe.publish(self.names.outbox_wake, str(entry.chat_id))
+
+
+def enqueue_answer(
+    connection: redis.Redis, pipe: Pipeline, names: Names, chat_id: int, queue: str, cause: str
+) -> None:
+    """Add to a transaction what makes a job for a chat. The job's id sorts by time and names its cause."""
+    job_id = f"{time.time_ns() // 1_000_000:013d}-{cause}"
+    rq.Queue(queue, connection=connection, serializer="json").enqueue(
+        JOB_FUNCTION,
+        args=(names.bot_id, chat_id),
+        job_id=job_id,
+        description="answer",
+        timeout=JOB_TIMEOUT,
+        result_ttl=0,
+        failure_ttl=FAILED_JOB_SECONDS,
+        retry=rq.Retry(max=JOB_RETRIES),
+        pipeline=pipe,
+    )
+    pipe.set(names.job(chat_id), job_id, ex=SEEN_SECONDS)
+    pipe.sadd(BOTS, names.bot_id)
+    pipe.publish(names.work, queue)
+
+
+def connect(url: str, *, decode_responses: bool = False) -> redis.Redis:
+    """A client that never repeats a command by itself.
+
+    redis-py 8 repeats up to ten times by default, and a transaction whose reply was lost then runs twice. Here
+    an error comes to the caller, who knows whether the whole step may be repeated.
+    """
+    with _clear_url_error():
+        return redis.Redis.from_url(
+            url,
+            decode_responses=decode_responses,
+            retry=Retry(NoBackoff(), 0),
+            socket_timeout=5,
+            socket_connect_timeout=5,
+            health_check_interval=15,
+        )
+
+
+def connect_async(url: str, *, decode_responses: bool = True) -> redis.asyncio.Redis:
+    """The same for asyncio."""
+    with _clear_url_error():
+        return redis.asyncio.Redis.from_url(
+            url,
+            decode_responses=decode_responses,
+            retry=AsyncRetry(NoBackoff(), 0),
+            socket_timeout=5,
+            socket_connect_timeout=5,
+            health_check_interval=15,
+        )
+
+
+class _clear_url_error:
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        if isinstance(error, ValueError):
+            raise SettingsError(
+                "KEFU_REDIS_URL: not an address of a Redis; write redis://host:6379/0, rediss://… or unix:///path."
+            ) from None

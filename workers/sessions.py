@@ -1,0 +1,108 @@
+"""What is remembered of a chat: its language, who has the conversation, earlier turns, products shown.
+
+Everything expires. The bot only asks for language and owner; workers read it whole. Written through the
+channel's and the mailbox's transactions, never here, so that nobody writes over another's fields.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, cast
+
+import redis
+import redis.asyncio
+
+from workers.channel import Names
+from workers.contracts import Language, Turn
+
+Owner = Literal["bot", "person"]
+
+HISTORY_TURNS = 20
+"""Turns that are kept at most; what a prompt gets of them is a matter of tokens."""
+SHOWN_PRODUCTS = 50
+
+
+@dataclass(frozen=True)
+class Session:
+    """The state of one chat. `language` is None until the customer has chosen one."""
+
+    language: Language | None = None
+    owner: Owner = "bot"
+    history: tuple[Turn, ...] = ()
+    shown: tuple[str, ...] = ()
+
+    def recent(self, budget: int) -> tuple[Turn, ...]:
+        """The newest turns that fit into `budget` tokens, oldest first."""
+        kept: list[Turn] = []
+        for turn in reversed(self.history):
+            budget -= estimate_tokens(turn.customer) + estimate_tokens(turn.reply)
+            if budget < 0:
+                break
+            kept.append(turn)
+        return tuple(reversed(kept))
+
+    def shown_with(self, products: Sequence[str]) -> tuple[str, ...]:
+        """The products shown so far with these added, newest last."""
+        return tuple(dict.fromkeys([*self.shown, *products]))[-SHOWN_PRODUCTS:]
+
+
+class Sessions:
+    """Reads sessions, for workers."""
+
+    def __init__(self, connection: redis.Redis, bot_id: int) -> None:
+        self._redis = connection
+        self._names = Names(bot_id)
+
+    def read(self, chat_id: int) -> Session:
+        """The chat's session; an empty one for a new chat."""
+        with self._redis.pipeline() as pipe:
+            pipe.hgetall(self._names.session(chat_id))
+            pipe.lrange(self._names.history(chat_id), 0, -1)
+            fields, turns = pipe.execute()
+        known = {_text(name): _text(value) for name, value in fields.items()}
+        return Session(
+            language=_language(known.get("language")),
+            owner=_owner(known.get("owner")),
+            history=tuple(Turn.model_validate_json(turn) for turn in turns),
+            shown=tuple(json.loads(known.get("shown", "[]"))),
+        )
+
+
+class SessionReader:
+    """The little that the bot asks, on its event loop."""
+
+    def __init__(self, connection: redis.asyncio.Redis, bot_id: int) -> None:
+        self._redis = connection
+        self._names = Names(bot_id)
+
+    async def language(self, chat_id: int) -> Language | None:
+        """The language that the customer chose, None if they have not."""
+        return _language(await self._field(chat_id, "language"))
+
+    async def owner(self, chat_id: int) -> Owner:
+        """Who has the conversation."""
+        return _owner(await self._field(chat_id, "owner"))
+
+    async def _field(self, chat_id: int, name: str) -> str | None:
+        value = await cast(
+            Awaitable[bytes | str | None], self._redis.hget(self._names.session(chat_id), name)
+        )
+        return None if value is None else _text(value)
+
+
+def estimate_tokens(text: str) -> int:
+    """A rough count that needs no tokenizer: a Chinese character is one, four others are one."""
+    wide = sum(character > "\u2e7f" for character in text)
+    return wide + (len(text) - wide + 3) // 4
+
+
+def _text(value: bytes | str) -> str:
+    return value.decode() if isinstance(value, bytes) else value
+
+
+def _language(value: str | None) -> Language | None:
+    return cast(Language, value) if value in ("en", "zh") else None
+
+
+def _owner(value: str | None) -> Owner:
+    return "person" if value == "person" else "bot"
