@@ -84,9 +84,7 @@ class SessionReader:
         return _owner(await self._field(chat_id, "owner"))
 
     async def _field(self, chat_id: int, name: str) -> str | None:
-        value = await cast(
-            Awaitable[bytes | str | None], self._redis.hget(self._names.session(chat_id), name)
-        )
+        value = await self._redis.hget(self._names.session(chat_id), name)
         return None if value is None else _text(value)
 
 
