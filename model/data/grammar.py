@@ -9,7 +9,7 @@ placeholder for a value and passes through untouched. It knows nothing of shops 
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from random import Random
 
 _TOKEN = re.compile(r"[()\[\]|]|@[a-z_]+|[^()\[\]|@]+|@")
@@ -83,7 +83,7 @@ class Grammar:
         return self._lists[part.name]
 
 
-@lru_cache(maxsize=None)
+@cache
 def parse(pattern: str) -> _Choice:
     """The pattern as a tree. Raises ValueError when brackets do not match."""
     tokens = _TOKEN.findall(pattern)[::-1]
