@@ -8,7 +8,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 
-from model.slots import find_values
+from model.slots import CURRENCY, find_values
 
 _WORDS = "zero one two three four five six seven eight nine ten eleven twelve".split()
 _WORD_NUMBERS = {word: number for number, word in enumerate(_WORDS)} | {
@@ -38,6 +38,11 @@ _CHINESE_NUMBER = re.compile(
     r"[零〇一二两三四五六七八九十百千万]+(?=\s?(?:个工作日|个小时|小时|分钟|天|日|周|个月|月|年|元|块|欧元|折|件|积分|％|%))"
 )
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
+_WHOLE = re.compile(rf"@|//|www\.|^(?!{CURRENCY})[A-Z]+-?\d", re.IGNORECASE)
+_UNITS = {
+    "EUR": "EUR", "€": "EUR", "USD": "USD", "$": "USD", "GBP": "GBP", "£": "GBP", "CNY": "CNY", "RMB": "CNY",
+    "¥": "CNY", "元": "CNY", "块": "CNY", "CHF": "CHF", "JPY": "JPY", "%": "%",
+}  # fmt: skip
 
 
 def unsupported(answer: str, sources: Iterable[str], names: Iterable[str] = ()) -> list[str]:
@@ -48,11 +53,12 @@ def unsupported(answer: str, sources: Iterable[str], names: Iterable[str] = ()) 
     names:   names that may only be used if a source uses them (the catalogue's product titles).
     """
     source = _normal("\n".join(sources))
-    values = {_normal_value(value) for value in find_values(source)}
-    numbers = {_normal_number(number) for number in _NUMBER.findall(source)}
-    numbers |= {str(number) for number in _written_numbers(source)}
+    wholes = {_normal_whole(value) for value in find_values(source)}
+    amounts = {amount for value in find_values(source) for amount in _amounts(value)}
+    amounts |= {(str(number), "") for number in _written_numbers(source)}
     text = _normal(answer)
-    missing = [value for value in find_values(text) if not _is_supported(value, values, numbers)]
+    missing = [value for value in find_values(text) if not _is_supported(value, wholes, amounts)]
+    numbers = {number for number, _ in amounts}
     missing += [str(number) for number in _written_numbers(text) if str(number) not in numbers]
     folded_source, folded_text = source.casefold(), text.casefold()
     missing += [
@@ -82,19 +88,30 @@ def _content_words(text: str) -> set[str]:
     return words
 
 
-def _is_supported(value: str, values: set[str], numbers: set[str]) -> bool:
-    if _normal_value(value) in values:
+def _is_supported(value: str, wholes: set[str], amounts: set[tuple[str, str]]) -> bool:
+    """A link, an address or an id must stand in a source as a whole, an amount with its number and its unit."""
+    if _normal_whole(value) in wholes:
         return True
-    if "@" in value or "/" in value or value[:1].isalpha():  # an address, a link or an id is one whole
+    if _WHOLE.search(value):
         return False
-    return all(_normal_number(number) in numbers for number in _NUMBER.findall(value))
+    known = {number for number, _ in amounts}
+    return all(
+        (number, unit) in amounts or (number, "") in amounts or (not unit and number in known)
+        for number, unit in _amounts(value)
+    )
+
+
+def _amounts(value: str) -> list[tuple[str, str]]:
+    """The numbers of a value, each with its currency or percent sign, or '' where it has none."""
+    unit = next((name for sign, name in _UNITS.items() if sign in value.upper()), "")
+    return [(_normal_number(number), unit) for number in _NUMBER.findall(value)]
 
 
 def _normal(text: str) -> str:
     return re.sub(r"[–—~～]", "-", unicodedata.normalize("NFKC", text))
 
 
-def _normal_value(value: str) -> str:
+def _normal_whole(value: str) -> str:
     return _normal(value).replace(" ", "").casefold().rstrip(".")
 
 

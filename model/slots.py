@@ -11,17 +11,17 @@ from collections.abc import Iterable
 SLOT_COUNT = 64
 """How many different slots the vocabulary has; a prompt that needs more leaves its last values out."""
 
-_CURRENCY = r"(?:EUR|USD|GBP|CNY|RMB|CHF|JPY|[€$£¥￥])"
+CURRENCY = r"(?:EUR|USD|GBP|CNY|RMB|CHF|JPY|[€$£¥￥])"
 _NUMBER = r"\d+(?:[.,:/]\d+)*"
 VALUE = re.compile(
     rf"""
     (?:https?://|www\.)[^\s<>，。；、）)\]]*[^\s<>，。；、）)\].,;:!?]        # a link
     | [\w.+-]+@[\w-]+(?:\.[\w-]+)+                                          # an e-mail address
-    | {_CURRENCY}\s?{_NUMBER}                                               # a price, currency first
+    | {CURRENCY}\s?{_NUMBER}                                               # a price, currency first
     | \+?\(?{_NUMBER}\)?(?:[ -]\d{{2,}}){{2,}}                              # a phone number in groups
     | [A-Za-z]{{1,6}}-?\d[\w-]*\w | [A-Za-z]{{1,4}}\d                       # an id such as KF-10023 or A5
     | {_NUMBER}(?:\s?[-–—~～至到]\s?{_NUMBER})*
-      (?:\s?(?:%|％|元|块钱|{_CURRENCY}|[ap]m\b))?                             # a number, range, price, date or time
+      (?:\s?(?:%|％|元|块钱|{CURRENCY}|[ap]m\b))?                             # a number, range, price, date or time
     """,
     re.VERBOSE | re.ASCII | re.IGNORECASE,
 )
