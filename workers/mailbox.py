@@ -1,0 +1,182 @@
+"""The mailbox of a chat: who may answer it, what was read, and how a reply is handed in once.
+
+The token of an answer is the execution's id with a turn number. There is no expiry: RQ's lease says which
+execution lives. The four transitions are Lua scripts, repeatable after a lost reply; `tests/workers/protocol_model.py`
+explores them. Knows RQ's key names, but neither Telegram nor the model.
+"""
+
+import json
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import redis
+from rq.defaults import RQ_KEY_PREFIX
+
+from workers.channel import BOTS, Names, enqueue_answer
+from workers.contracts import CustomerMessage, Draft, OutboxEntry, Turn
+from workers.scripts import load_script
+from workers.sessions import HISTORY_TURNS
+from workers.settings import QUEUES
+
+MAX_ATTEMPTS = 3
+"""Executions that may begin a turn before the customer gets an apology instead."""
+SWEEP_AGE = 20.0
+"""Seconds that a chat waits before a sweep looks at it."""
+ALERTS_KEPT = 100
+_SWEPT_AT_ONCE = 100
+
+Counter = Literal["answered", "apologies"]
+
+
+class Fenced(Exception):
+    """The turn is no longer this execution's: what it wrote must not be used."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """What an execution has to answer: messages of one customer and one kind, in order of arrival."""
+
+    turn: int
+    attempts: int
+    messages: tuple[CustomerMessage, ...]
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        return tuple(message.id for message in self.messages)
+
+    @property
+    def text(self) -> str:
+        """A burst as one text."""
+        return "\n".join(message.text for message in self.messages if message.text.strip())
+
+
+@dataclass(frozen=True)
+class Handed:
+    """What a commit hands in, beside the reply itself."""
+
+    entry: OutboxEntry
+    counter: Counter
+    turn: Turn | None = None
+    shown: tuple[str, ...] | None = None
+    alert: str = ""
+
+
+class Mailbox:
+    """The mailboxes of one bot's chats, as one worker's main thread uses them. `execution` is RQ's `job:execution`."""
+
+    def __init__(self, connection: redis.Redis, bot_id: int, session_days: float = 30.0) -> None:
+        self.names = Names(bot_id)
+        self._redis = connection
+        self._session_seconds = math.ceil(session_days * 86400)
+        self._registries = [f"{RQ_KEY_PREFIX}:wip:{queue}" for queue in QUEUES]
+        self._queues = [f"{RQ_KEY_PREFIX}:queue:{queue}" for queue in QUEUES]
+        self._claim = load_script(connection, "claim")
+        self._commit = load_script(connection, "commit")
+        self._draft = load_script(connection, "draft")
+        self._sweep = load_script(connection, "sweep")
+
+    def claim(self, chat_id: int, execution: str) -> Work | None:
+        """Take the chat's next turn and count the attempt. None: there is nothing for this execution to do."""
+        names = self.names
+        keys = [names.claim(chat_id), names.inbox(chat_id), names.waiting, names.session(chat_id)]
+        job_id = execution.rpartition(":")[0]
+        state, *rest = self._claim(keys=[*keys, *self._registries], args=[execution, job_id, chat_id])
+        if state != b"claimed":
+            return None
+        turn, attempts, *raw = rest
+        return Work(int(turn), int(attempts), _leading_run(raw))
+
+    def grown(self, chat_id: int, execution: str, work: Work) -> Work | None:
+        """The same turn with what has arrived since, None if nothing has. Raises Fenced."""
+        with self._redis.pipeline() as pipe:
+            pipe.hmget(self.names.claim(chat_id), "execution", "turn")
+            pipe.lrange(self.names.inbox(chat_id), 0, -1)
+            (holder, turn), raw = pipe.execute()
+        if holder != execution.encode() or int(turn) != work.turn:
+            raise Fenced
+        messages = _leading_run(raw)
+        return Work(work.turn, work.attempts, messages) if len(messages) > len(work.messages) else None
+
+    def commit(self, chat_id: int, execution: str, work: Work, handed: Handed) -> Work | None:
+        """Hand in the reply to exactly what was read; the chat's next turn, or None. Raises Fenced."""
+        names = self.names
+        state, *rest = self._commit(
+            keys=[
+                names.claim(chat_id),
+                names.inbox(chat_id),
+                names.waiting,
+                names.history(chat_id),
+                names.session(chat_id),
+                names.outbox(chat_id),
+                names.outbox_chats,
+                names.stats,
+                names.alerts,
+            ],
+            args=[
+                execution,
+                work.turn,
+                chat_id,
+                names.outbox_wake,
+                handed.entry.model_dump_json(),
+                handed.turn.model_dump_json() if handed.turn else "",
+                HISTORY_TURNS,
+                self._session_seconds,
+                json.dumps(handed.shown) if handed.shown is not None else "",
+                handed.counter,
+                handed.alert,
+                ALERTS_KEPT,
+                *work.ids,
+            ],
+        )
+        if state == b"fenced":
+            raise Fenced
+        if state == b"done":
+            return None
+        turn, *raw = rest
+        return Work(int(turn), 0, _leading_run(raw))
+
+    def draft(self, execution: str, work: Work, draft: Draft) -> None:
+        """Show a growing answer, unless the turn is over."""
+        self._draft(
+            keys=[self.names.claim(draft.chat_id)],
+            args=[execution, work.turn, self.names.drafts, draft.model_dump_json()],
+        )
+
+    def sweep(self, age: float = SWEEP_AGE) -> int:
+        """Give a new job to each chat that waits although nobody will come; how many there were."""
+        stranded = self._sweep(
+            keys=[self.names.waiting, *self._queues, *self._registries],
+            args=[
+                len(self._queues),
+                self.names.inbox(0).removesuffix("0:inbox"),
+                RQ_KEY_PREFIX,
+                int((time.time() - age) * 1000),
+                _SWEPT_AT_ONCE,
+            ],
+        )
+        for number, chat_id in enumerate(stranded):
+            with self._redis.pipeline() as pipe:
+                pipe.multi()
+                enqueue_answer(self._redis, pipe, self.names, int(chat_id), QUEUES[0], cause=f"sweep{number}")
+                pipe.hincrby(self.names.stats, "swept")
+                pipe.execute()
+        return len(stranded)
+
+
+def known_bots(connection: redis.Redis) -> list[int]:
+    """The bots whose chats have ever waited in this Redis."""
+    return sorted(int(member) for member in connection.smembers(BOTS))
+
+
+def _leading_run(raw: Sequence[bytes]) -> tuple[CustomerMessage, ...]:
+    """The first messages that can be answered together: of one kind and, in a group, of one customer."""
+    messages = [CustomerMessage.model_validate_json(item) for item in raw]
+    run = messages[:1]
+    for message in messages[1:]:
+        if (message.kind, message.user_id) != (run[0].kind, run[0].user_id):
+            break
+        run.append(message)
+    return tuple(run)
