@@ -52,7 +52,7 @@ _DELIVERY = (
         ),
         passages=(
             Passage(("Delivery time[s]", "How long delivery takes", "Standard delivery", "Shipping times"), (
-                Sentence("(Standard d|Normal d|D)elivery [within {country}] takes {days} [working days]."),
+                Sentence("(Standard d|Normal d|D)elivery [within {country}] takes {days}."),
                 Sentence("(Orders|Parcels) placed before {time} leave [our warehouse|us] [on] the same [working] day.",
                          ("what is the (cut-off|cutoff|deadline) [time] for [same day] dispatch", "until (when|what time) must i order so it (leaves|ships) today", "do you ship the same day")),
                 Sentence("We do not deliver on (Sundays and public holidays|weekends).", ("do you deliver on (sundays|weekends|public holidays)",)),
@@ -120,7 +120,7 @@ _DELIVERY = (
         ),
         passages=(
             Passage(("Express delivery", "Next-day delivery", "Express"), (
-                Sentence("Express (delivery|shipping) takes {days} [working days] and costs {price}."),
+                Sentence("Express (delivery|shipping) takes {days} and costs {price}."),
                 Sentence("(Order before {time} and it leaves the same day|Order by {time} for dispatch on the same day).", ("until when (can|must) i order (for|with) express", "(cut-off|deadline) for express")),
             ), calls=("express", "express delivery", "next day delivery")),
             Passage(("Fast delivery", "Express shipping"), (

@@ -1,7 +1,8 @@
 """The form that both languages fill in: question types with their phrasings, passages and replies.
 
 All texts are patterns of `grammar.py`: `(a|b)`, `[optional]`, `@list`. In braces stand values, which `values.py` makes
-up anew every time: {days} {weeks} {months} {hours} {minutes} {price} {percent} {time} {date} {year} {number} {email}
+up anew every time, unit included ({days} is "2–4 working days" or "2至4个工作日"): {days} {weeks} {months} {years} {hours}
+{minutes} {price} {percent} {time} {date} {year} {number} {email}
 {phone} {url} {code} {street} and the wordy ones {city} {country} {person} {shop} {carrier} {product} {category}.
 Within one passage the same placeholder is the same value; {price2}, {days2} ... are further ones. In questions
 {order} is an order id and {product} a product name; a question needs neither.
@@ -17,7 +18,7 @@ Within one passage the same placeholder is the same value; {price2}, {days2} ...
             Passage(
                 titles=("Delivery time[s]", "How long delivery takes"),
                 sentences=(
-                    Sentence("(Standard d|D)elivery takes {days} [working days]."),
+                    Sentence("(Standard d|D)elivery takes {days}."),
                     Sentence("Orders placed before {time} leave [our warehouse] the same day.",
                              asks=("(what is|when is) the (cut-off|cutoff)", "until when must i order for today")),
                 ),
