@@ -8,7 +8,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 
-from model.slots import CURRENCY, find_values
+from model.slots import CURRENCY, MONTH, find_values
 
 _WORDS = "zero one two three four five six seven eight nine ten eleven twelve".split()
 _WORD_NUMBERS = {word: number for number, word in enumerate(_WORDS)} | {
@@ -39,9 +39,11 @@ _CHINESE_NUMBER = re.compile(
 )
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 _WHOLE = re.compile(rf"@|//|www\.|^(?!{CURRENCY})[A-Z]+-?\d", re.IGNORECASE)
-_UNITS = {
-    "EUR": "EUR", "€": "EUR", "USD": "USD", "$": "USD", "GBP": "GBP", "£": "GBP", "CNY": "CNY", "RMB": "CNY",
-    "¥": "CNY", "元": "CNY", "块": "CNY", "CHF": "CHF", "JPY": "JPY", "%": "%",
+_DATE = re.compile(rf"[年月]|\b{MONTH}", re.IGNORECASE)
+_UNITS = {  # the longer name of a currency before one that it ends with
+    "EUR": "EUR", "€": "EUR", "欧元": "EUR", "USD": "USD", "$": "USD", "美元": "USD", "GBP": "GBP", "£": "GBP",
+    "英镑": "GBP", "CHF": "CHF", "瑞士法郎": "CHF", "JPY": "JPY", "日元": "JPY", "港元": "HKD", "CNY": "CNY",
+    "RMB": "CNY", "¥": "CNY", "元": "CNY", "块": "CNY", "%": "%",
 }  # fmt: skip
 
 
@@ -89,9 +91,12 @@ def _content_words(text: str) -> set[str]:
 
 
 def _is_supported(value: str, wholes: set[str], amounts: set[tuple[str, str]]) -> bool:
-    """A link, an address or an id must stand in a source as a whole, an amount with its number and its unit."""
-    if _normal_whole(value) in wholes:
+    """A link, an address, a date or an id must stand in a source as a whole, an amount with its number and its unit."""
+    whole = _normal_whole(value)
+    if whole in wholes:
         return True
+    if _DATE.search(value):  # a date may be given without its year
+        return any(known.startswith(whole) or known.endswith(f"年{whole}") for known in wholes)
     if _WHOLE.search(value):
         return False
     known = {number for number, _ in amounts}

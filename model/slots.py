@@ -13,15 +13,22 @@ SLOT_COUNT = 64
 
 CURRENCY = r"(?:EUR|USD|GBP|CNY|RMB|CHF|JPY|[€$£¥￥])"
 _NUMBER = r"\d+(?:[.,:/]\d+)*"
+MONTH = (
+    r"(?:Jan(?:uary)?|Feb(?:ruary)?|Mar(?:ch)?|Apr(?:il)?|May|June?|July?|Aug(?:ust)?|Sept?(?:ember)?|Oct(?:ober)?"
+    r"|Nov(?:ember)?|Dec(?:ember)?)\b\.?"
+)
 VALUE = re.compile(
     rf"""
     (?:https?://|www\.)[^\s<>，。；、）)\]]*[^\s<>，。；、）)\].,;:!?]        # a link
     | [\w.+-]+@[\w-]+(?:\.[\w-]+)+                                          # an e-mail address
+    | (?:\d{{4}}年)?\d{{1,2}}月\d{{1,2}}[日号]                                  # a date, Chinese
+    | \d{{1,2}}(?:st|nd|rd|th)?\s(?:of\s)?{MONTH}(?:,?\s\d{{4}})?             # a date, day first
+    | {MONTH}\s\d{{1,2}}(?:st|nd|rd|th)?\b(?:,?\s\d{{4}})?                    # a date, month first
     | {CURRENCY}\s?{_NUMBER}                                               # a price, currency first
     | \+?\(?{_NUMBER}\)?(?:[ -]\d{{2,}}){{2,}}                              # a phone number in groups
     | [A-Za-z]{{1,6}}-?\d[\w-]*\w | [A-Za-z]{{1,4}}\d                       # an id such as KF-10023 or A5
     | {_NUMBER}(?:\s?[-–—~～至到]\s?{_NUMBER})*
-      (?:\s?(?:%|％|元|块钱|{CURRENCY}|[ap]m\b))?                             # a number, range, price, date or time
+      (?:\s?(?:%|％|[欧美日港]?元|英镑|瑞士法郎|块钱|{CURRENCY}|[ap]m\b))?   # a number, range, price or time
     """,
     re.VERBOSE | re.ASCII | re.IGNORECASE,
 )

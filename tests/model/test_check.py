@@ -33,6 +33,7 @@ def test_what_the_source_says_is_supported(answer: str) -> None:
         ("See https://shop.example/x", ["https://shop.example/x"]),
         ("Write to a@b.example", ["a@b.example"]),
         ("Order KF-10023 is on its way", ["KF-10023"]),
+        ("It arrives on 4 May 2026", ["4 May 2026"]),
         ("It costs 50 USD", ["50 USD"]),
         ("50% off", ["50%"]),
         ("Take the Moon Lamp", ["Moon Lamp"]),
@@ -54,3 +55,14 @@ def test_faithfulness_counts_words_of_the_source() -> None:
     assert faithfulness("Standard delivery takes 2 days", PASSAGE) == 1
     assert faithfulness("Bananas grow slowly", PASSAGE) == 0
     assert faithfulness("", PASSAGE) == 1
+
+
+def test_a_date_may_lose_its_year_but_not_change_its_month() -> None:
+    sources = ["arrives: 12 May 2026", "预计送达：2026年5月19日"]
+    assert unsupported("It arrives on 12 May, 5月19日送达", sources) == []
+    assert unsupported("2 May 2026, 12 June 2026, 6月19日", sources) == [
+        "2 May 2026",
+        "12 June 2026",
+        "6月19日",
+    ]
+    assert unsupported("1月9日", ["2026年11月9日"]) == ["1月9日"]

@@ -18,6 +18,9 @@ from model.slots import SLOT_COUNT, Slots, find_values
         ),
         ("Open 9:00–18:00, call +49 30 1234 5678", ["9:00–18:00", "+49 30 1234 5678"]),
         ("Order KF-10023 is 10% off", ["KF-10023", "10%"]),
+        ("placed: 12 May 2026; arrives: Nov 3", ["12 May 2026", "Nov 3"]),
+        ("下单：2026年5月12日，5月20号前送达，合计40.00欧元", ["2026年5月12日", "5月20号", "40.00欧元"]),
+        ("You may return 30 items", ["30"]),
         ("No value here", []),
     ],
 )
