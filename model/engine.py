@@ -202,7 +202,7 @@ class Engine:
         self.stats = EngineStats(slots)
         self._cache = Cache(model.config, slots + 1, model.device)
         self._waiting: deque[_Row] = deque()
-        self._entering: _Row | None = None  # its prompt is being computed in the cache's last row
+        self._entering: list[_Row] = []  # at most one: its prompt is being computed in the cache's last row
         self._live: list[_Row] = []  # row i of the cache belongs to request i
         self._failures = 0
         self._closed = ""
@@ -240,7 +240,7 @@ class Engine:
 
     async def _run(self) -> None:
         try:
-            while self._waiting or self._entering or self._live:
+            while self._requests():
                 self.step()
                 await asyncio.sleep(0)  # tokens reach their readers, and new requests come in
         finally:
@@ -251,28 +251,28 @@ class Engine:
     def step(self) -> None:
         """Let the ended leave, compute a part of the next prompt, give every live request one token."""
         self._leave()
-        try:
-            self._prefill()
-            self._decode()
+        failures = self._failures
+        for part, rows in ((self._prefill, self._entering), (self._decode, self._live)):
+            try:
+                part()
+            except Exception as error:  # whatever torch raises must end these requests, not the worker
+                self._failures += 1
+                self._fail(rows, f"the step failed: {error}")
+                if self._failures >= FAILURES_UNTIL_BROKEN:
+                    self.close(f"the engine is broken, its last {self._failures} steps failed: {error}")
+        if self._failures == failures:
             self._failures = 0
-        except Exception as error:  # whatever torch raises must end these requests, not the worker
-            self._failures += 1
-            self._fail(
-                [row for row in self._requests() if row not in self._waiting], f"the step failed: {error}"
-            )
-            if self._failures >= FAILURES_UNTIL_BROKEN:
-                self.close(f"the engine is broken, its last {self._failures} steps failed: {error}")
         self._leave()
         self.stats.steps += 1
 
     def _prefill(self) -> None:
         """Compute one chunk of the prompt that is entering; at its end the request joins the batch."""
-        if self._entering is None:
+        if not self._entering:
             if not self._waiting or len(self._live) == self.slots:
                 return
-            self._entering = self._waiting.popleft()
-            self.stats.queue_times.append(time.monotonic() - self._entering.submitted_at)
-        row = self._entering
+            self._entering.append(self._waiting.popleft())
+            self.stats.queue_times.append(time.monotonic() - self._entering[0].submitted_at)
+        row = self._entering[0]
         chunk = list(row.request.ids[row.length : row.length + PREFILL_CHUNK])
         is_last = row.length + len(chunk) == len(row.request.ids)
         ids = torch.tensor([chunk], device=self.model.device)
@@ -284,8 +284,7 @@ class Engine:
             self.stats.first_token_times.append(time.monotonic() - row.submitted_at)
             if not row.finish_reason:
                 self._cache.copy_row(self.slots, len(self._live), row.length)
-                self._live.append(row)
-                self._entering = None
+                self._live.append(self._entering.pop())
 
     def _decode(self) -> None:
         """One token more for every live request."""
@@ -349,8 +348,7 @@ class Engine:
             if row.finish_reason:
                 self.stats.finished[row.finish_reason] += 1
         self._waiting = deque(row for row in self._waiting if not row.finish_reason)
-        if self._entering is not None and self._entering.finish_reason:
-            self._entering = None
+        self._entering[:] = (row for row in self._entering if not row.finish_reason)
         for i in reversed(range(len(self._live))):
             if self._live[i].finish_reason:
                 last = self._live.pop()
@@ -360,12 +358,11 @@ class Engine:
         self._count()
 
     def _requests(self) -> list[_Row]:
-        entering = [self._entering] if self._entering is not None else []
-        return [*self._waiting, *entering, *self._live]
+        return [*self._waiting, *self._entering, *self._live]
 
     def _count(self) -> None:
         self.stats.waiting = len(self._waiting)
-        self.stats.live = len(self._live) + (self._entering is not None)
+        self.stats.live = len(self._live) + len(self._entering)
 
     @staticmethod
     def _fail(rows: Sequence[_Row], reason: str) -> None:

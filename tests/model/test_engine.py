@@ -250,6 +250,23 @@ async def test_a_failed_step_ends_its_requests_and_the_engine_goes_on(
     assert len(await collect(engine.submit(Request([1], 5)))) == 5
 
 
+async def test_a_prompt_that_cannot_be_computed_fails_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = make_model()
+    engine = Engine(model, slots=3)
+    extend = model.extend
+
+    def failing(ids, *args, **kwargs):
+        if ids.shape[1] == 7:
+            raise RuntimeError("bad prompt")
+        return extend(ids, *args, **kwargs)
+
+    monkeypatch.setattr(model, "extend", failing)
+    streams = [engine.submit(Request([1] * length, 20)) for length in (5, 7, 6)]
+    with pytest.raises(EngineError, match="bad prompt"):
+        await collect(streams[1])
+    assert [len(await collect(stream)) for stream in (streams[0], streams[2])] == [20, 20]
+
+
 async def test_an_engine_that_keeps_failing_says_that_it_is_broken(monkeypatch: pytest.MonkeyPatch) -> None:
     model = make_model()
     engine = Engine(model, slots=2)
