@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from aiohttp import ClientSession, ClientTimeout
 
@@ -30,17 +30,23 @@ class SandboxClient:
     ) -> None:
         await self._session.close()
 
-    async def get(self, path: str, **query: str | float) -> Json:
+    async def get(self, path: str, **query: str | float) -> Any:
         """GET `/control/<path>`."""
         return await self._request("GET", path, query, None)
 
     async def post(self, path: str, **body: object) -> Json:
         """POST `/control/<path>`."""
-        return await self._request("POST", path, {}, body)
+        answer: Json = await self._request("POST", path, {}, body)
+        return answer
 
-    async def delete(self, path: str) -> Json:
-        """DELETE `/control/<path>`."""
-        return await self._request("DELETE", path, {}, None)
+    async def clear_faults(self) -> None:
+        """Forget all ordered failures."""
+        await self._request("DELETE", "faults", {}, None)
+
+    async def commands(self, user: int) -> list[Json]:
+        """The command menu that a user sees."""
+        menu: list[Json] = await self.get(f"users/{user}/commands")
+        return menu
 
     async def add_user(self, user: int, name: str = "", language_code: str = "en") -> Json:
         """Create a user."""
@@ -124,9 +130,9 @@ class SandboxClient:
         """The bot's next message."""
         return await self.wait_for(user, is_reply, timeout)
 
-    async def _request(self, verb: str, path: str, query: dict[str, str | float], body: Json | None) -> Json:
+    async def _request(self, verb: str, path: str, query: dict[str, str | float], body: Json | None) -> Any:
         async with self._session.request(verb, f"{self._url}/{path}", params=query, json=body) as response:
-            answer: Json = await response.json(content_type=None) if response.status in (200, 400) else {}
+            answer = await response.json(content_type=None) if response.status in (200, 400) else {}
             if response.status != 200:
                 raise SandboxError(answer.get("error", f"{verb} {path}: HTTP {response.status}"))
             return answer

@@ -4,6 +4,7 @@ JSON in and out, under `/control`. What nobody could do in Telegram is refused w
 """
 
 import json
+import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from typing import TYPE_CHECKING, TypeVar, cast, get_args
@@ -13,6 +14,7 @@ from aiohttp import web
 from bot.sandbox.errors import Json
 from bot.sandbox.faults import Fault, Mode
 from bot.sandbox.telegram import Chat, Impossible, Media, User
+from bot.sandbox.transcript import ALL
 
 if TYPE_CHECKING:
     from bot.sandbox.server import Sandbox
@@ -30,6 +32,8 @@ class Control:
     def __init__(self, sandbox: "Sandbox") -> None:
         self._sandbox = sandbox
         self._telegram = sandbox.telegram
+        # Tells a page that reconnects whether this is still the sandbox that it knows.
+        self._life = secrets.token_hex(8)
 
     def routes(self) -> list[web.RouteDef]:
         """Every address of the control API."""
@@ -48,6 +52,8 @@ class Control:
             web.get(f"{user}/commands", _json(self._menu)),
             web.get(f"{chat}/transcript", _json(self._transcript)),
             web.get(f"{chat}/events", self._events),
+            web.get("/control/transcript", _json(self._transcript)),
+            web.get("/control/events", self._events),
             web.post("/control/updates", _json(self._inject)),
             web.post("/control/repeat", _json(self._repeat)),
             web.post("/control/faults", _json(self._order_fault)),
@@ -62,6 +68,7 @@ class Control:
         for (scope, language), menu in self._telegram.commands.items():
             commands.setdefault(scope, {})[language] = menu
         return {
+            "life": self._life,
             "bots": [
                 {"id": bot["id"], "username": bot["username"], "name": bot["first_name"], "token_set": True}
             ],
@@ -133,9 +140,9 @@ class Control:
         self._telegram.block(user, _take(body, "blocked", bool))
         return _user(user)
 
-    async def _menu(self, request: web.Request, body: Json) -> Json:
+    async def _menu(self, request: web.Request, body: Json) -> list[Json]:
         user, _ = self._place(request, body)
-        return {"commands": self._telegram.menu(user)}
+        return self._telegram.menu(user)
 
     async def _transcript(self, request: web.Request, body: Json) -> Json:
         chat_id, after = self._chat_id(request), _number(request, "after")
@@ -205,7 +212,9 @@ class Control:
         user = self._telegram.person(int(request.match_info["user"]))
         return user, self._telegram.place(user, _take(body, "chat_id", int, user.id))
 
-    def _chat_id(self, request: web.Request) -> int:
+    def _chat_id(self, request: web.Request) -> int | None:
+        if "user" not in request.match_info:
+            return ALL
         chat_id = int(request.match_info["user"])
         if chat_id not in self._telegram.chats:
             raise Impossible(f"there is no chat {chat_id}")

@@ -1,7 +1,7 @@
 """What happened in each chat, in order, for the chat page and the tests.
 
-Events have one sequence for all chats, so that two chats can be compared. Each chat keeps its last 2,000. Knows no
-rules of Telegram: it only writes down.
+Events have one sequence for all chats, so that two chats can be compared. Each chat keeps its last 2,000, and all
+together are kept once more, the last 20,000. Knows no rules of Telegram: it only writes down.
 """
 
 import asyncio
@@ -11,6 +11,9 @@ from collections.abc import Callable
 from bot.sandbox.errors import Json
 
 EVENTS_PER_CHAT = 2000
+EVENTS_OF_ALL = 20_000
+ALL = None
+"""Stands for every chat where a reader names one."""
 
 
 class Transcript:
@@ -18,8 +21,8 @@ class Transcript:
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._events: dict[int, deque[Json]] = {}
-        self._waiting: dict[int, list[asyncio.Future[None]]] = {}
+        self._events: dict[int | None, deque[Json]] = {ALL: deque(maxlen=EVENTS_OF_ALL)}
+        self._waiting: dict[int | None, list[asyncio.Future[None]]] = {}
         self.seq = 0
 
     def write(self, chat_id: int, type: str, sender: str, **details: object) -> Json:
@@ -33,13 +36,16 @@ class Transcript:
             "chat_id": chat_id,
             **details,
         }
-        self._events.setdefault(chat_id, deque(maxlen=EVENTS_PER_CHAT)).append(event)
-        for future in self._waiting.pop(chat_id, ()):
-            if not future.done():
-                future.set_result(None)
+        if chat_id not in self._events:
+            self._events[chat_id] = deque(maxlen=EVENTS_PER_CHAT)
+        for key in (chat_id, ALL):
+            self._events[key].append(event)
+            for future in self._waiting.pop(key, ()):
+                if not future.done():
+                    future.set_result(None)
         return event
 
-    def after(self, chat_id: int, seq: int) -> list[Json]:
+    def after(self, chat_id: int | None, seq: int) -> list[Json]:
         """The chat's events that are newer than `seq`."""
         newer: list[Json] = []
         for event in reversed(self._events.get(chat_id, ())):
@@ -49,7 +55,7 @@ class Transcript:
         newer.reverse()
         return newer
 
-    async def wait_after(self, chat_id: int, seq: int, seconds: float) -> list[Json]:
+    async def wait_after(self, chat_id: int | None, seq: int, seconds: float) -> list[Json]:
         """The same, but wait for the first such event, at most `seconds`."""
         if (events := self.after(chat_id, seq)) or seconds <= 0:
             return events
@@ -59,5 +65,8 @@ class Transcript:
         try:
             await asyncio.wait_for(future, seconds)
         except TimeoutError:
-            waiting.remove(future)
+            pass
+        finally:
+            if future in waiting:
+                waiting.remove(future)
         return self.after(chat_id, seq)
