@@ -69,6 +69,8 @@ class Control:
             commands.setdefault(scope, {})[language] = menu
         return {
             "life": self._life,
+            "seq": self._telegram.transcript.seq,
+            "now": round(self._telegram.clock(), 3),
             "bots": [
                 {"id": bot["id"], "username": bot["username"], "name": bot["first_name"], "token_set": True}
             ],

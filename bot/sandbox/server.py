@@ -127,6 +127,7 @@ class Sandbox:
         app.router.add_get("/", self._index)
         if PAGE.is_dir():
             app.router.add_static("/page/", PAGE)
+            app.on_response_prepare.append(_revalidate)
         return app
 
     async def _listen(self) -> None:
@@ -251,6 +252,12 @@ class Sandbox:
         if not (index := PAGE / "index.html").is_file():
             raise web.HTTPNotFound(text="This installation has no chat page; /control/state answers.\n")
         return web.FileResponse(index, headers={"Cache-Control": "no-cache"})
+
+
+async def _revalidate(request: web.Request, response: web.StreamResponse) -> None:
+    """After an upgrade no browser may go on with a part of the old page."""
+    if request.path.startswith("/page/"):
+        response.headers["Cache-Control"] = "no-cache"
 
 
 class _Dropped(Exception):

@@ -75,6 +75,7 @@ export class Composer {
       element("div", { class: "line" }, this.attach, this.slash, this.input, this.submit),
     );
     this.node.addEventListener("focusout", ({ relatedTarget }) => this.node.contains(relatedTarget) || this.close());
+    this.node.addEventListener("keydown", (event) => event.key === "Escape" && this.onEscape());
     // A press on the menu or a button must not take the focus first: the menu would close under the pointer.
     this.node.addEventListener("mousedown", (event) => event.target !== this.input && event.preventDefault());
   }
@@ -88,11 +89,6 @@ export class Composer {
   onKey(event) {
     // While an input method is open (Chinese, Japanese …), Enter picks a word and sends nothing.
     if (event.isComposing || event.keyCode === 229) return;
-    if (event.key === "Escape") {
-      if (this.isOpen) this.close();
-      else if (this.editing) this.endEdit();
-      return;
-    }
     const options = this.menu.hidden ? [] : [...this.menu.querySelectorAll("[role=option]")];
     if (options.length && (event.key === "ArrowDown" || event.key === "ArrowUp")) {
       event.preventDefault();
@@ -110,6 +106,11 @@ export class Composer {
       event.preventDefault();
       this.edit(this.lastOwn());
     }
+  }
+
+  onEscape() {
+    if (!this.menu.hidden || !this.attachments.hidden) this.close();
+    else if (this.editing) this.endEdit();
   }
 
   async onSubmit() {
@@ -163,7 +164,7 @@ export class Composer {
   async openMenu(all = false) {
     this.attachments.hidden = true;
     // Asked for each time: a bot changes its commands with the language and for its admins.
-    if (this.menu.hidden) this.commands = await call(`users/${this.user.id}/commands`).catch(() => []);
+    if (this.menu.hidden) this.commands = await this.fetchCommands();
     const typed = all ? "" : this.input.value.slice(1).toLowerCase();
     if (!all && !/^\/\w*$/.test(this.input.value)) return this.closeMenu();
     const fitting = this.commands.filter(({ command }) => command.startsWith(typed));
@@ -173,6 +174,14 @@ export class Composer {
     this.menu.hidden = false;
     this.slash.setAttribute("aria-expanded", "true");
     this.select(this.menu.querySelector("[role=option]"));
+  }
+
+  async fetchCommands() {
+    try {
+      return (await call(`users/${this.user.id}/commands`)).commands;
+    } catch {
+      return [];
+    }
   }
 
   option({ command, description }, index) {
@@ -206,10 +215,6 @@ export class Composer {
     this.attachments.hidden = !open;
     this.attach.setAttribute("aria-expanded", String(open));
     if (open) this.attachments.firstChild.focus();
-  }
-
-  get isOpen() {
-    return !this.menu.hidden || !this.attachments.hidden;
   }
 
   closeMenu() {
