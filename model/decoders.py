@@ -5,7 +5,7 @@
 words in which the only values are the slots that belong to that key.
 """
 
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -151,7 +151,7 @@ class NativeVoice:
         slots: Mapping[int | None, Collection[int]],
         allow_none: bool = True,
         deadline: float | None = None,
-    ) -> AsyncIterator[Decision | str]:
+    ) -> AsyncGenerator[Decision | str]:
         """Yield one Decision, then the answer in pieces; slots stand in it as `<v17>`, each whole in its piece.
 
         types: the question types to choose from; keys: the numbers of the facts in the prompt, besides which
