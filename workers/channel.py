@@ -26,7 +26,8 @@ BOTS = "kefu:bots"
 WORK_PATTERN = "kefu:*:work"
 """Any message on such a channel says that there may be work, whichever bot it is for."""
 WORKER_PREFIX = "kefu:worker:"
-"""Hash with a worker's own figures, by the worker's name; expires soon after its last heartbeat."""
+"""String: a worker's own figures, by the worker's name; expires soon after its last heartbeat."""
+WORKER_SECONDS = 15
 
 JOB_FUNCTION = "workers.jobs.answer"
 JOB_TIMEOUT = 120
@@ -305,7 +306,7 @@ class Channel:
         for attempt in range(_ATTEMPTS):
             with self._redis.pipeline() as pipe:
                 try:
-                    pipe.watch(seen, *watch)  # type: ignore[no-untyped-call]
+                    pipe.watch(seen, *watch)
                     if pipe.exists(seen):
                         return False
                     write(pipe)

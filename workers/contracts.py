@@ -48,7 +48,7 @@ class ProductCard(Contract):
     description: str
     price: str = Field(description="Formatted, with its currency: '24.90 EUR'")
     in_stock: bool
-    reason: str = Field("", description="Why it is suggested, in one line; may be empty")
+    reason: str = Field(default="", description="Why it is suggested, in one line; may be empty")
     image_url: str | None = None
 
 
@@ -58,9 +58,9 @@ class Reply(Contract):
     kind: Literal["answer", "suggestions", "handover", "apology", "notice"]
     language: Language
     text: str
-    source: str = Field("", description="Title of the passage that the answer rests on; may be empty")
+    source: str = Field(default="", description="Title of the passage that the answer rests on; may be empty")
     cards: tuple[ProductCard, ...] = ()
-    buttons: tuple[tuple[Button, ...], ...] = Field((), description="Rows of buttons under the last part")
+    buttons: tuple[tuple[Button, ...], ...] = Field(default=(), description="Rows of buttons under the last part")
 
 
 class OutboxEntry(Contract):
@@ -69,9 +69,9 @@ class OutboxEntry(Contract):
     id: str = Field(pattern=r"^[A-Za-z0-9_.-]{1,96}$")
     chat_id: int
     reply: Reply
-    answers: tuple[str, ...] = Field((), description="Ids of the customer messages that this reply answers")
+    answers: tuple[str, ...] = Field(default=(), description="Ids of the customer messages that this reply answers")
     created_at: float
-    draft_id: int = Field(0, description="Not 0: a draft with this id was streamed before the reply")
+    draft_id: int = Field(default=0, description="Not 0: a draft with this id was streamed before the reply")
 
 
 class Draft(Contract):

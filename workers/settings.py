@@ -35,6 +35,7 @@ class Settings(BaseSettings):
     model: str = Field("builtin", description="builtin, echo, or the folder of a checkpoint")
     device: Literal["auto", "cpu", "cuda"] = "auto"
     threads: int = Field(1, ge=1, description="Threads that torch uses in a worker on a CPU")
+    echo_delay: float = Field(0.0, ge=0, description="Seconds per word of the model `echo`, for tests")
     slots: int = Field(32, ge=1, le=1024, description="Requests that one worker generates at once")
     shop: Path | None = Field(None, description="Folder of the shop's data; empty: the demo shop")
 

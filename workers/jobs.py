@@ -1,0 +1,317 @@
+"""What a job does: take a chat's turn, ask the assistant, hand in the reply, until the inbox is empty.
+
+Translates between the contracts and the model's types. Runs on the engine's thread: all Redis steps are done by
+the main thread, through the chat's handle.
+"""
+
+import asyncio
+import contextlib
+import json
+import logging
+import secrets
+import time
+import traceback
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol, TypeVar
+
+import redis
+from rq import get_current_job
+
+from model.types import Answer, Language, OnText, PastTurn, Question, SuggestedProduct
+from workers.contracts import Draft, OutboxEntry, ProductCard, Reply, Turn
+from workers.mailbox import MAX_ATTEMPTS, Fenced, Handed, Mailbox, Work
+from workers.sessions import Session, Sessions
+from workers.texts import APOLOGY, NO_SUGGESTIONS, SUGGESTIONS
+from workers.worker import NoRetry, Step, current_execution
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+MAX_RESTARTS = 2
+"""How often newer messages may restart an answer before its first text (P3)."""
+DRAFT_EVERY = 0.7
+
+
+class Assistant(Protocol):
+    """The door of `model.assistant`, and of the echo that stands in for it."""
+
+    async def answer(self, question: Question, on_text: OnText | None = None) -> Answer: ...
+
+    async def suggest(
+        self, wish: str, language: Language, customer_id: int, shown: Sequence[str] = (), k: int = 3
+    ) -> tuple[SuggestedProduct, ...]: ...
+
+    async def close(self) -> None: ...
+
+
+class AnswerFailed(Exception):
+    """The assistant raised. Says where, never what: an exception's text may hold a customer's words."""
+
+
+class GivenUp(NoRetry):
+    """Every attempt failed and the customer has got an apology."""
+
+
+class OnMain(Protocol):
+    """Has the main thread do a step and gives its result."""
+
+    def __call__(self, step: Step[T]) -> Awaitable[T]: ...
+
+
+@dataclass
+class Chat:
+    """One chat in the hands of one execution."""
+
+    id: int
+    execution: str
+    mailbox: Mailbox
+    sessions: Sessions
+    history_tokens: int
+    on_main: OnMain
+    post: Callable[[Step[None]], None]
+
+    async def claim(self) -> Work | None:
+        """Take the next turn, or None if there is nothing to do."""
+        return await self.on_main(lambda: self.mailbox.claim(self.id, self.execution))
+
+    async def session(self) -> Session:
+        """What is remembered of the chat."""
+        return await self.on_main(lambda: self.sessions.read(self.id))
+
+    async def grown(self, work: Work) -> Work | None:
+        """The turn with newer messages, or None if there are none. Raises Fenced."""
+        return await self.on_main(lambda: self.mailbox.grown(self.id, self.execution, work))
+
+    async def commit(self, work: Work, handed: Handed) -> Work | None:
+        """Hand in the reply; the next turn, or None. Raises Fenced."""
+        return await self.on_main(lambda: self.mailbox.commit(self.id, self.execution, work, handed))
+
+    def draft(self, work: Work, draft: Draft) -> None:
+        """Show a growing answer."""
+        self.post(lambda: self.mailbox.draft(self.execution, work, draft))
+
+
+@dataclass
+class Services:
+    """What jobs need of their process. RQ gives a job no context, so one module-level slot holds them."""
+
+    connection: redis.Redis
+    assistant: Assistant
+    on_main: OnMain
+    post: Callable[[Step[None]], None]
+    history_tokens: int = 600
+    session_days: float = 30.0
+    _mailboxes: dict[int, Mailbox] = field(default_factory=dict)
+
+    def mailbox(self, bot_id: int) -> Mailbox:
+        """The mailboxes of one bot's chats."""
+        if bot_id not in self._mailboxes:
+            self._mailboxes[bot_id] = Mailbox(self.connection, bot_id, self.session_days)
+        return self._mailboxes[bot_id]
+
+    def open_chat(self, bot_id: int, chat_id: int) -> Chat:
+        """The handle of a chat for the execution that runs here."""
+        return Chat(
+            chat_id,
+            _execution(),
+            self.mailbox(bot_id),
+            Sessions(self.connection, bot_id),
+            self.history_tokens,
+            self.on_main,
+            self.post,
+        )
+
+
+_slot: list[Services] = []
+
+
+def provide(services: Services) -> None:
+    """Give the jobs of this process what they need."""
+    _slot[:] = [services]
+
+
+async def answer(bot_id: int, chat_id: int) -> None:
+    """The RQ job: answer what waits in a chat."""
+    (services,) = _slot
+    try:
+        await answer_chat(services.open_chat(bot_id, chat_id), services.assistant)
+    except NoRetry:
+        raise
+    except Exception as error:
+        raise AnswerFailed(_where(error)) from None
+
+
+async def answer_chat(chat: Chat, assistant: Assistant) -> None:
+    """Answer a chat turn by turn until nothing is left. Raises GivenUp if a turn had to end with an apology."""
+    gave_up = False
+    try:
+        work = await chat.claim()
+        while work is not None:
+            if work.attempts > MAX_ATTEMPTS:
+                gave_up = True
+                handed = _apology(chat, work)
+            else:
+                work, handed = await _respond(chat, assistant, work)
+            work = await chat.commit(work, handed)
+    except Fenced:
+        logger.info("job %s: the chat was taken away, the reply is dropped", chat.execution)
+    if gave_up:
+        raise GivenUp(f"{MAX_ATTEMPTS} attempts failed; the customer got an apology")
+
+
+async def _respond(chat: Chat, assistant: Assistant, work: Work) -> tuple[Work, Handed]:
+    """Let the assistant write; messages that arrive before its first text are answered together with the others."""
+    session = await chat.session()
+    for restarts_left in range(MAX_RESTARTS, -1, -1):
+        begun = asyncio.Event()
+        drafts = _Drafts(chat, work)
+
+        def on_text(text: str, begun: asyncio.Event = begun, drafts: _Drafts = drafts) -> None:
+            begun.set()
+            drafts.show(text)
+
+        writing = asyncio.create_task(_write(chat, assistant, work, session, on_text))
+        writing.add_done_callback(lambda _, begun=begun: begun.set())  # type: ignore[misc]
+        try:
+            await begun.wait()
+            grown = await chat.grown(work) if restarts_left else None
+            if grown is None:
+                if not writing.done():
+                    drafts.open()
+                reply, turn, shown = await writing
+                break
+            work = grown
+        finally:
+            await _end(writing)
+    entry = _entry(chat, work, reply, drafts.id if drafts.shown else 0)
+    return work, Handed(entry, "answered", turn, shown)
+
+
+async def _write(
+    chat: Chat, assistant: Assistant, work: Work, session: Session, on_text: OnText
+) -> tuple[Reply, Turn, tuple[str, ...] | None]:
+    """The reply to a turn, what to remember of it, and the products shown so far if there are new ones."""
+    last = work.messages[-1]
+    if last.kind == "suggest":
+        products = await assistant.suggest(work.text, last.language, last.user_id, session.shown)
+        texts = SUGGESTIONS if products else NO_SUGGESTIONS
+        reply = Reply(
+            kind="suggestions", language=last.language, text=texts[last.language], cards=_cards(products)
+        )
+        remembered = " · ".join([reply.text, *(product.title for product in products)])
+        turn = Turn(customer=work.text, reply=remembered, question_type="suggest", at=time.time())
+    else:
+        history = tuple(
+            PastTurn(past.customer, past.reply, past.question_type, past.source_id)
+            for past in session.recent(chat.history_tokens)
+        )
+        question = Question(work.text, last.language, last.user_id, history)
+        answer = await assistant.answer(question, on_text)
+        products = answer.products
+        if not answer.text.strip():
+            raise AnswerFailed("the assistant's answer is empty")
+        reply = Reply(
+            kind="handover" if answer.kind == "handover" else "suggestions" if products else "answer",
+            language=last.language,
+            text=answer.text,
+            source=answer.source_title,
+            cards=_cards(products),
+        )
+        turn = Turn(
+            customer=work.text,
+            reply=answer.text,
+            question_type=answer.question_type,
+            source_id=answer.source_id,
+            at=time.time(),
+        )
+    shown = session.shown_with([product.product_id for product in products]) if products else None
+    return reply, turn, shown
+
+
+def _apology(chat: Chat, work: Work) -> Handed:
+    language = work.messages[-1].language
+    reply = Reply(kind="apology", language=language, text=APOLOGY[language])
+    job_id = chat.execution.rpartition(":")[0]
+    alert = json.dumps({"kind": "gave_up", "job_id": job_id, "at": time.time()})
+    return Handed(_entry(chat, work, reply), "apologies", alert=alert)
+
+
+def _entry(chat: Chat, work: Work, reply: Reply, draft_id: int = 0) -> OutboxEntry:
+    return OutboxEntry(
+        id=f"{chat.execution.rpartition(':')[2]}.{work.turn}",
+        chat_id=chat.id,
+        reply=reply,
+        answers=work.ids,
+        created_at=time.time(),
+        draft_id=draft_id,
+    )
+
+
+def _cards(products: Sequence[SuggestedProduct]) -> tuple[ProductCard, ...]:
+    return tuple(
+        ProductCard(
+            product_id=product.product_id,
+            title=product.title,
+            description=product.description,
+            price=product.price,
+            in_stock=product.in_stock,
+            reason=product.reason,
+        )
+        for product in products
+    )
+
+
+class _Drafts:
+    """The growing answer of one turn, shown every now and then once it is certain that it will not restart."""
+
+    def __init__(self, chat: Chat, work: Work) -> None:
+        self.id = secrets.randbelow(2**31 - 1) + 1
+        self.shown = False
+        self._chat = chat
+        self._work = work
+        self._text = ""
+        self._is_open = False
+        self._next_at = 0.0
+
+    def open(self) -> None:
+        """From now on texts are shown, the one that is there at once."""
+        self._is_open = True
+        if self._text:
+            self.show(self._text)
+
+    def show(self, text: str) -> None:
+        """The whole text so far."""
+        self._text = text
+        if self._is_open and time.monotonic() >= self._next_at:
+            self._next_at = time.monotonic() + DRAFT_EVERY
+            self.shown = True
+            self._chat.draft(self._work, Draft(chat_id=self._chat.id, draft_id=self.id, text=text))
+
+
+async def _end(task: "asyncio.Task[object]") -> None:
+    """Cancel a task unless it is done, and wait until it has let go of the engine."""
+    task.cancel()
+    with contextlib.suppress(BaseException):
+        await asyncio.wait({task})
+        task.exception()
+
+
+def _execution() -> str:
+    """RQ's `job:execution` in which this code runs."""
+    execution = current_execution.get(None)
+    if execution is None:  # one of RQ's own workers, which run one job at a time
+        job = get_current_job()
+        assert job is not None, "answer runs as an RQ job"
+        execution = job.get_executions()[-1]
+    return str(execution.composite_key)
+
+
+def _where(error: Exception) -> str:
+    """The kind of an exception and the line that raised it, without its text."""
+    if isinstance(error, AnswerFailed):
+        return str(error)
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" at {frames[-1].filename}:{frames[-1].lineno}" if frames else ""
+    return f"{type(error).__name__}{place}"

@@ -1,0 +1,133 @@
+"""The worker's program: Redis, the assistant, the batching worker and what it does on the side."""
+
+import contextlib
+import logging
+import os
+import secrets
+import socket
+import time
+from collections.abc import Callable
+
+import redis
+
+from workers.channel import WORKER_PREFIX, WORKER_SECONDS, connect
+from workers.echo import EchoAssistant
+from workers.embedded_redis import private_redis
+from workers.jobs import Assistant, Services, provide
+from workers.mailbox import known_bots
+from workers.operations import WorkerFigures
+from workers.settings import QUEUES, Settings
+from workers.watchdog import Watchdog
+from workers.worker import BatchingWorker, Chore, Timing
+
+logger = logging.getLogger(__name__)
+
+
+def run_worker(
+    settings: Settings,
+    *,
+    burst: bool = False,
+    timing: Timing | None = None,
+    assistant: Assistant | None = None,
+) -> None:
+    """Load the model, then work until stopped. `burst`: until the queues are empty."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    for noisy in ("rq.worker", "rq.job", "rq.queue"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    timing = timing or Timing()
+    with contextlib.ExitStack() as stack:
+        url = settings.redis_url or stack.enter_context(private_redis(settings.data_dir))
+        connection = stack.enter_context(connect(url))
+        assistant = assistant or load_assistant(settings)
+        wait_for_redis(connection)
+        worker = _build(connection, settings, timing, assistant)
+        watchdog = Watchdog(lambda: worker.is_asking, _progress(worker, assistant), timing.stall)
+        watchdog.start()
+        stack.callback(watchdog.stop)
+        worker.work(burst=burst)
+        with contextlib.suppress(redis.RedisError):
+            connection.delete(WORKER_PREFIX + worker.name)
+
+
+def load_assistant(settings: Settings) -> Assistant:
+    """The assistant that the settings name. The model is loaded once per process, before the first job."""
+    if settings.model == "echo":
+        return EchoAssistant(settings.echo_delay)
+    from model.assistant import Assistant as ModelAssistant
+
+    return ModelAssistant.load(
+        model=settings.model,
+        shop=settings.shop,
+        device=settings.device,
+        slots=settings.slots,
+        threads=settings.threads,
+    )
+
+
+def wait_for_redis(connection: redis.Redis) -> None:
+    """Return when Redis answers; say once that it does not."""
+    said = False
+    while True:
+        try:
+            connection.ping()
+            return
+        except (redis.ConnectionError, redis.TimeoutError) as error:
+            if not said:
+                logger.warning("Redis does not answer (%s); check KEFU_REDIS_URL. Waiting for it", error)
+            said = True
+            time.sleep(1.0)
+
+
+def _build(
+    connection: redis.Redis, settings: Settings, timing: Timing, assistant: Assistant
+) -> BatchingWorker:
+    worker = BatchingWorker(
+        QUEUES,
+        connection=connection,
+        name=f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}",
+        slots=settings.slots,
+        timing=timing,
+        close=assistant.close,
+    )
+    services = Services(
+        connection, assistant, worker.on_main, worker.post, settings.history_tokens, settings.session_days
+    )
+    provide(services)
+
+    def sweep() -> None:
+        for bot_id in known_bots(connection):
+            services.mailbox(bot_id).sweep(timing.sweep_age)
+
+    worker.add_chore(Chore(timing.sweep_every, sweep))
+    worker.add_chore(Chore(timing.beat_every, _report(worker, settings, _progress(worker, assistant))))
+    return worker
+
+
+def _progress(worker: BatchingWorker, assistant: Assistant) -> Callable[[], int]:
+    """A counter that grows while work advances: the engine's steps, or at least its event loop's turns."""
+    if hasattr(assistant, "steps"):
+        return lambda: int(assistant.steps)
+    return lambda: worker.ticks
+
+
+def _report(worker: BatchingWorker, settings: Settings, progress: Callable[[], int]) -> Callable[[], None]:
+    """Publishes the worker's own figures; they expire soon after the last time."""
+    key, steps = WORKER_PREFIX + worker.name, progress()
+
+    def report() -> None:
+        nonlocal steps
+        load, now = worker.take_load(), time.monotonic()
+        seconds = max(now - load.since, 1e-9)
+        before, steps = steps, progress()
+        figures = WorkerFigures(
+            name=worker.name,
+            slots=worker.slots,
+            in_flight=worker.in_flight,
+            fill=load.slot_seconds / seconds / worker.slots,
+            jobs=load.jobs,
+            steps_per_second=(steps - before) / seconds,
+            model=settings.model,
+        )
+        worker.connection.set(key, figures.model_dump_json(), ex=WORKER_SECONDS)
+
+    return report

@@ -1,0 +1,222 @@
+"""The outbox's protocol: who may send a chat's next message, and what became of it.
+
+One process leads a bot's delivery. Each part of a reply is new → sending → sent | refused | unknown, written here
+before and after the call to Telegram, so that a crash in between is seen by the next leader and counted:
+
+    BEGIN   not the leader → fenced. Outbox empty → forget the chat. The conversation is a person's → drop what only
+            a bot may say. Sending under another attempt → that attempt's outcome is unknown. Unknown once → again,
+            but only after a probe; unknown twice → spent. Else: sending(leader, part, try, attempt).
+    SETTLE  only the attempt that is written there → stale otherwise. Sent or spent → next part or next entry.
+            Refused → next entry. Not sent → as before BEGIN. Unknown → as above.
+
+BEGIN is fenced by leadership, SETTLE by the attempt alone: a leader that lost its lease after Telegram had accepted
+still reports so, unless its successor has begun already. Both may run twice with the same attempt, so a lost reply
+of Redis costs nothing. Between the two the caller looks at its lease once more, by its own clock.
+Knows no Telegram: how a part is rendered and sent is the caller's affair.
+"""
+
+import json
+from dataclasses import dataclass
+from typing import Literal, cast
+
+from redis.asyncio import Redis
+
+from workers.channel import Names
+from workers.contracts import OutboxEntry
+
+Step = Literal["fenced", "empty", "silenced", "probe", "send", "spent"]
+Outcome = Literal["sent", "unsent", "unknown", "refused", "spent"]
+
+ALERTS_KEPT = 200
+
+SILENT_KINDS = ("answer", "apology", "suggestions")
+"""Kinds of replies that a bot keeps to itself while a person has the conversation (P6)."""
+
+_BEGIN = """
+local leader, outbox, sending, session, chats, stats = unpack(KEYS)
+local token, attempt, chat, probed = unpack(ARGV)
+if redis.call('GET', leader) ~= token then return {'fenced'} end
+local head = redis.call('LINDEX', outbox, 0)
+if not head then
+    redis.call('DEL', sending)
+    redis.call('SREM', chats, chat)
+    return {'empty'}
+end
+local entry = cjson.decode(head)
+local saved = redis.call('HMGET', sending, 'entry', 'state', 'part', 'try', 'attempt')
+local state, part, try = saved[2], tonumber(saved[3]), tonumber(saved[4])
+if saved[1] ~= entry.id then
+    redis.call('DEL', sending)
+    state, part, try = 'new', 0, 0
+end
+if state == 'sending' then
+    if saved[5] == attempt then return {'send', head, part, try} end
+    redis.call('HINCRBY', stats, 'sends_unknown', 1)
+    redis.call('HSET', sending, 'state', 'unknown')
+    state = 'unknown'
+end
+if redis.call('HGET', session, 'owner') == 'person' then
+    for kind = 5, #ARGV do
+        if entry.reply.kind == ARGV[kind] then
+            redis.call('LPOP', outbox)
+            redis.call('DEL', sending)
+            redis.call('HINCRBY', stats, state == 'unknown' and 'unknown' or 'silenced', 1)
+            return {'silenced'}
+        end
+    end
+end
+if state == 'unknown' and try >= 2 then
+    redis.call('HSET', sending, 'attempt', attempt)
+    return {'spent', head, part, try}
+end
+if state == 'unknown' and probed == '0' then return {'probe', head, part, try} end
+try = try + 1
+redis.call('HSET', sending, 'entry', entry.id, 'leader', token, 'attempt', attempt,
+    'state', 'sending', 'part', part, 'try', try)
+return {'send', head, part, try}
+"""
+
+_SETTLE = """
+local outbox, sending, session, chats, stats, alerts = unpack(KEYS)
+local attempt, outcome, last, chat, alert, kept, now = unpack(ARGV)
+local saved = redis.call('HMGET', sending, 'attempt', 'part', 'try', 'spent')
+local part, try = tonumber(saved[2]), tonumber(saved[3])
+if saved[1] ~= attempt then return 'stale' end
+redis.call('HDEL', sending, 'attempt')
+if alert ~= '' then
+    redis.call('LPUSH', alerts, alert)
+    redis.call('LTRIM', alerts, 0, kept - 1)
+end
+if outcome == 'unsent' then
+    redis.call('HSET', sending, 'state', try > 1 and 'unknown' or 'new', 'try', try - 1)
+    return 'more'
+end
+if outcome == 'unknown' then
+    redis.call('HINCRBY', stats, 'sends_unknown', 1)
+    redis.call('HSET', sending, 'state', 'unknown')
+    if try < 2 then return 'more' end
+end
+local spent = outcome == 'spent' or outcome == 'unknown'
+if outcome ~= 'refused' and last == '0' then
+    redis.call('HSET', sending, 'state', 'new', 'part', part + 1, 'try', 0)
+    if spent then redis.call('HSET', sending, 'spent', 1) end
+    return 'more'
+end
+redis.call('LPOP', outbox)
+redis.call('DEL', sending)
+local result = outcome == 'refused' and 'refused' or ((spent or saved[4]) and 'unknown' or 'sent')
+redis.call('HINCRBY', stats, result, 1)
+if result == 'sent' then redis.call('HDEL', session, 'gone') end
+if now ~= '' and redis.call('EXISTS', session) == 1 then redis.call('HSET', session, 'gone', now) end
+if redis.call('LLEN', outbox) > 0 then return 'more' end
+redis.call('SREM', chats, chat)
+return 'empty'
+"""
+
+_RENEW = """
+local holder = redis.call('GET', KEYS[1])
+if holder and holder ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+return 1
+"""
+
+_RELEASE = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0"
+
+
+@dataclass(frozen=True)
+class Turn:
+    """What the leader is to do next for a chat."""
+
+    step: Step
+    entry: OutboxEntry | None = None
+    part: int = 0
+    attempts: int = 0
+
+
+class Outbox:
+    """One process's view of a bot's outbox. `token` names the process, new at each start.
+
+    `redis` comes from `connect_async` and returns text.
+    """
+
+    def __init__(self, redis: Redis, names: Names, token: str, lease_ms: int = 6000) -> None:
+        self._redis = redis
+        self._names = names
+        self._token = token
+        self._lease_ms = lease_ms
+        self._begin = redis.register_script(_BEGIN)
+        self._settle = redis.register_script(_SETTLE)
+        self._renew = redis.register_script(_RENEW)
+        self._release = redis.register_script(_RELEASE)
+
+    @property
+    def lease_seconds(self) -> float:
+        """How long leadership lasts without `lead`."""
+        return self._lease_ms / 1000
+
+    async def lead(self) -> bool:
+        """Take or renew the leadership; False while another process has it."""
+        return bool(await self._renew(keys=[self._names.outbox_leader], args=[self._token, self._lease_ms]))
+
+    async def release(self) -> None:
+        """Give the leadership back, so that another process need not wait for the lease's end."""
+        await self._release(keys=[self._names.outbox_leader], args=[self._token])
+
+    async def chats(self) -> set[int]:
+        """Chats with something to send."""
+        return {int(chat) for chat in await self._redis.smembers(self._names.outbox_chats)}
+
+    async def begin(self, chat_id: int, attempt: str, *, probed: bool = False) -> Turn:
+        """Note that the head's next part is being sent by `attempt`, a random name for this one try."""
+        names = self._names
+        step, *rest = await self._begin(
+            keys=[
+                names.outbox_leader,
+                names.outbox(chat_id),
+                names.sending(chat_id),
+                names.session(chat_id),
+                names.outbox_chats,
+                names.stats,
+            ],
+            args=[self._token, attempt, chat_id, int(probed), *SILENT_KINDS],
+        )
+        if not rest:
+            return Turn(cast(Step, step))
+        head, part, attempts = rest
+        return Turn(cast(Step, step), OutboxEntry.model_validate_json(head), part, attempts)
+
+    async def settle(
+        self,
+        chat_id: int,
+        attempt: str,
+        outcome: Outcome,
+        *,
+        last: bool,
+        alert: dict[str, str | int | float] | None = None,
+        gone_at: float | None = None,
+    ) -> bool:
+        """Note what became of `attempt`. `last`: it was the entry's last part. False: the chat has nothing more.
+
+        `alert` is put before the admins; `gone_at` notes that the customer has left the bot.
+        """
+        names = self._names
+        result = await self._settle(
+            keys=[
+                names.outbox(chat_id),
+                names.sending(chat_id),
+                names.session(chat_id),
+                names.outbox_chats,
+                names.stats,
+                names.alerts,
+            ],
+            args=[
+                attempt,
+                outcome,
+                int(last),
+                chat_id,
+                json.dumps(alert) if alert else "",
+                ALERTS_KEPT,
+                "" if gone_at is None else int(gone_at * 1000),
+            ],
+        )
+        return bool(result != "empty")

@@ -1,0 +1,519 @@
+"""An RQ worker that keeps many jobs in flight: RQ 3.0 allows several executions, this is the worker for it.
+
+The main thread makes every Redis write that decides a job's fate, one after the other; the engine's thread runs
+one asyncio task per job and never touches Redis. Registration, commands, retries and the record of a job's end
+are RQ's own, so `rq info` and dashboards work beside it. Knows nothing of chats and nothing of the model.
+"""
+
+import asyncio
+import contextlib
+import inspect
+import json
+import logging
+import queue
+import signal
+import threading
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from functools import partial
+from types import FrameType
+from typing import Any, TypeVar
+
+import redis
+import rq
+from redis.client import PubSub
+from rq import worker_registration
+from rq.executions import Execution
+from rq.job import Job, JobStatus, _current_job
+from rq.suspension import is_suspended
+from rq.timeouts import JobTimeoutException
+from rq.worker import BaseWorker
+from rq.worker.base import WorkerStatus
+
+from workers.channel import WORK_PATTERN
+from workers.leases import Held, Leases
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+Step = Callable[[], T]
+"""Something that the main thread does with Redis. It may be repeated when Redis was away."""
+
+AWAY = (redis.ConnectionError, redis.TimeoutError, redis.ReadOnlyError, redis.exceptions.OutOfMemoryError)
+"""Errors that pass: Redis is restarting, failing over, or full."""
+
+current_execution: ContextVar[Execution] = ContextVar("current_execution")
+"""The execution in which a job's code runs."""
+
+
+class NoRetry(Exception):
+    """A job that raises it has failed for good, whatever retries it has left."""
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Seconds. A dead worker's jobs run again after `lease` + `maintain_every` at the latest."""
+
+    lease: int = 15
+    beat_every: float = 4.0
+    maintain_every: float = 7.0
+    sweep_every: float = 5.0
+    sweep_age: float = 20.0
+    poll_every: float = 1.0
+    warm_stop: float = 20.0
+    stall: float = 60.0
+
+
+@dataclass
+class Chore:
+    """Something the main thread does every so often; after an error it is due again at once."""
+
+    every: float
+    run: Callable[[], object]
+    due_at: float = 0.0
+
+
+@dataclass(eq=False)
+class _Running:
+    """One job in flight. `cut` says why its task was cancelled, if it was."""
+
+    job: Job
+    queue: rq.Queue
+    execution: Execution
+    task: "asyncio.Task[None] | None" = None
+    cut: str = ""
+
+    @property
+    def held(self) -> Held:
+        return self.job, self.queue, self.execution
+
+
+@dataclass
+class Load:
+    """How busy the worker has been: slot-seconds used, for the fill of its batches."""
+
+    since: float = field(default_factory=time.monotonic)
+    slot_seconds: float = 0.0
+    jobs: int = 0
+
+
+class BatchingWorker(BaseWorker):
+    """Takes up to `slots` jobs from `queues`, the first queue's first, and runs their coroutines side by side.
+
+    `close` runs on the engine's loop at the end.
+    """
+
+    log_job_description = False
+    log_result_lifespan = False
+
+    def __init__(
+        self,
+        queues: Sequence[str],
+        *,
+        connection: redis.Redis,
+        name: str | None = None,
+        slots: int = 32,
+        timing: Timing | None = None,
+        close: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
+        timing = timing or Timing()
+        super().__init__(list(queues), name=name, connection=connection, serializer="json", worker_ttl=30)
+        self.slots = slots
+        self.load = Load()
+        self._timing = timing
+        self._leases = Leases(connection, self.name, self.queues, timing.lease)
+        self._chores = [
+            Chore(timing.beat_every, self._renew),
+            Chore(timing.maintain_every, self._maintain),
+        ]
+        self._close = close
+        self._running: dict[str, _Running] = {}
+        self._mail: queue.SimpleQueue[Step[None]] = queue.SimpleQueue()
+        self._todo: deque[Step[None]] = deque()
+        self._hungry = True
+        self._poll_at = 0.0
+        self._away = False
+        self._retry_at = 0.0
+        self._stop_at = 0.0
+        self._cold = False
+        self._calls = 0
+        self._load_at = time.monotonic()
+        self.loop = asyncio.new_event_loop()
+        self.ticks = 0
+
+    # --- what the world asks of it ------------------------------------------------------------------------
+
+    def work(self, burst: bool = False, **options: Any) -> bool:  # type: ignore[override]
+        """Work until stopped; with `burst` until the queues are empty. True if any job came to its end."""
+        self.register_birth()  # type: ignore[no-untyped-call]
+        self.subscribe()
+        if threading.current_thread() is threading.main_thread():
+            self._install_signal_handlers()
+        engine = threading.Thread(target=self._run_loop, name="engine", daemon=True)
+        engine.start()
+        logger.info("worker %s takes up to %d jobs at once", self.name, self.slots)
+        try:
+            while not self._is_over(burst):
+                self._keep_house()
+                self._do_mail()
+            self._give_back_all()
+        finally:
+            self._leave(engine)
+        return self.load.jobs > 0
+
+    def request_stop(self, signum: int, frame: FrameType | None) -> None:
+        """First signal: take nothing more and finish what runs, for a while. Second: give it all back at once."""
+        if self._stop_requested:
+            self._cold = time.monotonic() - self._stop_at + self._timing.warm_stop > 1.0
+        else:
+            self._stop_requested = True
+            self._stop_at = time.monotonic() + self._timing.warm_stop
+        self._mail.put(_nothing)
+
+    @property
+    def in_flight(self) -> int:
+        """Jobs that this worker runs now."""
+        return len(self._running)
+
+    @property
+    def is_asking(self) -> bool:
+        """Whether any job waits for something else than the main thread."""
+        return len(self._running) > self._calls
+
+    # --- what jobs use, on the engine's thread ------------------------------------------------------------
+
+    async def on_main(self, step: Step[T]) -> T:
+        """Have the main thread do a step that may be repeated, and wait for its result."""
+        future: asyncio.Future[T] = self.loop.create_future()
+
+        def run() -> None:
+            if future.cancelled():
+                return
+            try:
+                result = step()
+            except AWAY:
+                raise
+            except Exception as error:
+                self.loop.call_soon_threadsafe(_settle, future, None, error)
+            else:
+                self.loop.call_soon_threadsafe(_settle, future, result, None)
+
+        self._calls += 1
+        try:
+            self._mail.put(run)
+            return await future
+        finally:
+            self._calls -= 1
+
+    def post(self, step: Step[None]) -> None:
+        """Have the main thread do something whose loss does not matter; in order with `on_main`."""
+
+        def run() -> None:
+            with contextlib.suppress(redis.RedisError):
+                step()
+
+        self._mail.put(run)
+
+    def add_chore(self, chore: Chore) -> None:
+        """Have the main thread do something every so often."""
+        self._chores.append(chore)
+
+    # --- the main thread's loop ---------------------------------------------------------------------------
+
+    def _is_over(self, burst: bool) -> bool:
+        if self._cold:
+            return True
+        if self._stop_requested:
+            return not self._running or time.monotonic() > self._stop_at
+        return burst and not (self._running or self._hungry or self._todo or self._away)
+
+    def _keep_house(self) -> None:
+        if time.monotonic() < self._retry_at:
+            return
+        try:
+            for chore in self._chores:
+                if chore.due_at <= time.monotonic():
+                    chore.run()
+                    chore.due_at = time.monotonic() + chore.every
+            self._take()
+            state = WorkerStatus.BUSY if self._running else WorkerStatus.IDLE
+            if self.get_state() != state:
+                self.set_state(state)
+        except redis.RedisError as error:
+            self._note_away(error)
+        else:
+            self._note_back()
+
+    def _do_mail(self) -> None:
+        """Wait for messages of the other threads, at most until something is due, and do them in order."""
+        due = [chore.due_at for chore in self._chores] + [self._poll_at]
+        wait = max(min(due), self._retry_at) - time.monotonic()
+        if self._stop_requested:
+            wait = min(wait, self._stop_at - time.monotonic() + 0.01)
+        if (self._hungry and self._free) or (self._todo and not self._away):
+            wait = 0.0
+        with contextlib.suppress(queue.Empty):
+            self._todo.append(self._mail.get(timeout=max(wait, 0.0)) if wait > 0 else self._mail.get_nowait())
+            while True:
+                self._todo.append(self._mail.get_nowait())
+        while self._todo and time.monotonic() >= self._retry_at:
+            try:
+                self._todo[0]()
+            except AWAY as error:
+                self._note_away(error)
+                return
+            self._todo.popleft()
+
+    def _note_away(self, error: redis.RedisError) -> None:
+        if not self._away:
+            logger.warning("Redis is away (%s); this worker waits for it", error)
+        self._away = True
+        self._retry_at = time.monotonic() + 0.5
+
+    def _note_back(self) -> None:
+        if self._away:
+            logger.warning("Redis is back")
+            self._hungry = True
+        self._away = False
+
+    # --- jobs ---------------------------------------------------------------------------------------------
+
+    @property
+    def _free(self) -> int:
+        return 0 if self._stop_requested else self.slots - len(self._running)
+
+    def _take(self) -> None:
+        """Fill the free slots, if a wake-up, an ended job or the slow poll says that it is worth asking."""
+        now = time.monotonic()
+        if not self._free or not (self._hungry or now >= self._poll_at):
+            return
+        self._poll_at = now + self._timing.poll_every
+        wanted = self._free
+        taken = [] if is_suspended(self.connection) else self._leases.take(wanted)
+        self._hungry = len(taken) == wanted
+        for job, origin, execution in taken:
+            job.redis_server_version = self.get_redis_server_version()  # type: ignore[no-untyped-call]
+            running = _Running(job, origin, execution)
+            self._weigh()
+            self._running[execution.id] = running
+            self.executions[execution.id] = execution
+            self.loop.call_soon_threadsafe(self._begin, running)
+
+    def _renew(self) -> None:
+        """Prolong this worker's own registration and its leases; notice what was lost or cancelled."""
+        if not self.connection.exists(self.key):
+            self._register_again()
+        self.heartbeat()
+        everything = list(self._running.values())
+        for running, status in zip(
+            everything, self._leases.renew([item.held for item in everything]), strict=True
+        ):
+            if status == "lost":
+                self._cut(running, "lost")
+            elif status in ("", JobStatus.CANCELED):
+                self._cut(running, "cancelled")
+
+    def _register_again(self) -> None:
+        """Redis has forgotten this worker, after a long stall or a loss of data."""
+        with self.connection.pipeline() as pipe:
+            pipe.hset(self.key, mapping={**self.serialize(), "state": self.get_state()})
+            worker_registration.register(self, pipe)
+            pipe.execute()
+
+    def _maintain(self) -> None:
+        self._leases.maintain()
+        self._hungry = True
+
+    def _stop(self, is_meant: Callable[[_Running], bool]) -> None:
+        for running in list(self._running.values()):
+            if is_meant(running):
+                self._cut(running, "stopped")
+
+    def _cut(self, running: _Running, reason: str) -> None:
+        if not running.cut:
+            running.cut = reason
+            logger.info("job %s: %s", running.job.id, reason)
+            self.loop.call_soon_threadsafe(_cancel, running)
+
+    def _finish(self, running: _Running, error: BaseException | None) -> None:
+        """Record how a job ended, if its execution still has its lease."""
+        if running.execution.id not in self._running:
+            return
+        if not self._leases.may_finish(running.held):
+            logger.info("job %s: its lease is lost, its end is not recorded", running.job.id)
+        elif running.cut in ("cancelled", "lost"):
+            self._leases.give_back(running.held)
+        else:
+            self._record(running, error)
+        self._weigh()
+        self._running.pop(running.execution.id)
+        self.executions.pop(running.execution.id, None)
+        self.load.jobs += 1
+        self._hungry = True
+
+    def _record(self, running: _Running, error: BaseException | None) -> None:
+        job = running.job
+        if error is None:
+            self._finalize_success(job, running.queue, running.execution, None)
+            return
+        if running.cut == "stopped":
+            self._stopped_job_id = job.id
+        if isinstance(error, NoRetry):
+            job.retries_left = 0
+        self._finalize_failure(
+            job, running.queue, running.execution, (type(error), error, error.__traceback__)
+        )
+
+    def _give_back_all(self) -> None:
+        for running in list(self._running.values()):
+            with contextlib.suppress(redis.RedisError):
+                self._leases.give_back(running.held)
+            self._cut(running, "given back")
+        self._running.clear()
+
+    def _leave(self, engine: threading.Thread) -> None:
+        if self._close is not None:
+            closing = asyncio.run_coroutine_threadsafe(_awaited(self._close), self.loop)
+            with contextlib.suppress(TimeoutError):
+                closing.result(timeout=5)
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        engine.join(timeout=2)
+        if not engine.is_alive():
+            self.loop.close()
+        try:
+            self.teardown()  # type: ignore[no-untyped-call]
+        except redis.RedisError as error:
+            logger.warning("worker %s could not sign off (%s)", self.name, error)
+        logger.info("worker %s has stopped", self.name)
+
+    def _weigh(self) -> None:
+        now = time.monotonic()
+        self.load.slot_seconds += (now - self._load_at) * len(self._running)
+        self._load_at = now
+
+    def take_load(self) -> Load:
+        """The load since the last call."""
+        self._weigh()
+        load, self.load = self.load, Load(jobs=self.load.jobs)
+        return load
+
+    # --- the engine's thread ------------------------------------------------------------------------------
+
+    def _run_loop(self) -> None:
+        asyncio.set_event_loop(self.loop)
+        self.loop.call_soon(self._tick)
+        self.loop.run_forever()
+        left = asyncio.all_tasks(self.loop)
+        for task in left:
+            task.cancel()
+        self.loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
+
+    def _tick(self) -> None:
+        self.ticks += 1
+        self.loop.call_later(0.2, self._tick)
+
+    def _begin(self, running: _Running) -> None:
+        running.task = self.loop.create_task(self._perform(running))
+
+    async def _perform(self, running: _Running) -> None:
+        """Run one job; whatever happens, the main thread hears how it ended."""
+        job = running.job
+        _current_job.set(job)
+        current_execution.set(running.execution)
+        seconds = job.timeout or rq.Queue.DEFAULT_TIMEOUT
+        error: BaseException | None = None
+        try:
+            async with asyncio.timeout(seconds if seconds > 0 else None):
+                if inspect.iscoroutinefunction(job.func):
+                    await job.func(*job.args, **job.kwargs)
+                else:
+                    await asyncio.to_thread(job.func, *job.args, **job.kwargs)
+        except TimeoutError:
+            error = JobTimeoutException(f"the job took longer than {seconds} seconds")
+        except asyncio.CancelledError as cancelled:
+            error = cancelled
+        except Exception as raised:
+            error = raised
+        self._mail.put(partial(self._finish, running, error))
+
+    # --- RQ's hooks, on its pub/sub thread ----------------------------------------------------------------
+
+    def subscribe(self) -> None:
+        """Hear RQ's commands for this worker, and that there may be work."""
+        pubsub = self.connection.pubsub()
+        pubsub.subscribe(**{self.pubsub_channel_name: self.handle_payload})
+        pubsub.psubscribe(**{WORK_PATTERN: self._wake})
+        self.pubsub = pubsub
+        self.pubsub_thread = pubsub.run_in_thread(
+            sleep_time=5, daemon=True, exception_handler=self._pubsub_exception_handler
+        )
+
+    def unsubscribe(self) -> None:
+        """Stop the thread first: told only afterwards, it would wait for another message."""
+        if self.pubsub_thread is not None and self.pubsub is not None:
+            self.pubsub_thread.stop()
+            self.pubsub.unsubscribe()
+            self.pubsub_thread.join(timeout=1)
+            self.pubsub.close()
+
+    def handle_payload(self, message: dict[str, Any]) -> None:
+        """A command of RQ's. Stops are for any execution, not only the one that RQ would call the current."""
+        command = json.loads(message["data"])
+        if command.get("command") == "stop-job":
+            job_id = command.get("job_id")
+            self._mail.put(partial(self._stop, lambda running: running.job.id == job_id))
+        else:
+            super().handle_payload(message)  # type: ignore[no-untyped-call]
+
+    def request_stop_execution(self, execution_id: str) -> None:
+        """RQ's stop-execution command. The main thread sees it after it has registered what it took."""
+        self._mail.put(partial(self._stop, lambda running: running.execution.id == execution_id))
+
+    def _wake(self, message: object) -> None:
+        self._mail.put(self._set_hungry)
+
+    def _set_hungry(self) -> None:
+        self._hungry = True
+
+    def _pubsub_exception_handler(self, error: BaseException, pubsub: PubSub, thread: Any) -> None:
+        """Keep the thread alive; the main thread says that Redis is away, and polls while nobody wakes it."""
+        if not isinstance(error, redis.RedisError | OSError):
+            logger.error("a command could not be handled: %r", error)
+        time.sleep(0.5)
+
+    def get_heartbeat_ttl(self, job: Job, working_time: float = 0.0) -> int:
+        """RQ asks how long an execution may go without a sign of life."""
+        return self._timing.lease
+
+    def _set_connection(self, connection: redis.Redis) -> redis.Redis:
+        """RQ would raise the socket's timeout above a lease, for a blocking pop that this worker does not use."""
+        return connection
+
+    def _install_signal_handlers(self) -> None:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self.request_stop)
+
+
+def _settle(future: "asyncio.Future[Any]", result: object, error: Exception | None) -> None:
+    if future.done():
+        return
+    if error is not None:
+        future.set_exception(error)
+    else:
+        future.set_result(result)
+
+
+def _cancel(running: _Running) -> None:
+    if running.task is not None:
+        running.task.cancel()
+
+
+async def _awaited(close: Callable[[], Awaitable[None]]) -> None:
+    await close()
+
+
+def _nothing() -> None:
+    """Wakes the main thread."""
