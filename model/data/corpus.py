@@ -144,9 +144,9 @@ def load_corpus(folder: Path) -> Corpus:
     for row in _rows(folder / "support/bitext-27k.jsonl.gz"):
         _add_prose(corpus, "en", _with_placeholders(row["response"]))
     for row in _rows(folder / "text/basecamp-policies-en.jsonl.gz"):
-        _add_prose(corpus, "en", row["text"])
+        _add_prose(corpus, "en", _without_braces(row["text"]))
     for row in _rows(folder / "text/ms-docs-zh-human.jsonl.gz"):
-        _add_prose(corpus, "zh", row["text"])
+        _add_prose(corpus, "zh", _without_braces(row["text"]))
     for row in _rows(folder / "catalogue/aws-retail-demo-store/products.jsonl.gz"):
         if match := _SENTENCE["en"].search(str(row.get("description", ""))):
             corpus.abouts.append(_clean(match.group()))
@@ -166,23 +166,23 @@ def _phrasings(folder: Path) -> Iterator[tuple[Language, str, str]]:
             yield "en", BITEXT[intent], _with_placeholders(text)
     for row in _rows(support / "clinc150.jsonl.gz"):
         if row["intent"] not in _CLINC_LEFT_OUT:
-            yield "en", CLINC.get(row["intent"], "other"), row["text"]
+            yield "en", CLINC.get(row["intent"], "other"), _without_braces(row["text"])
     for row in _rows(support / "banking77.jsonl.gz"):
         if re.search(
             r"top.?up|exchange rate|atm|cash|transfer|pin\b|virtual card", row["text"], re.IGNORECASE
         ):
-            yield "en", "other", row["text"]
+            yield "en", "other", _without_braces(row["text"])
     languages: tuple[Language, Language] = ("en", "zh")
     for language in languages:
         for row in _rows(support / f"chitchat-{language}.jsonl.gz"):
             label = next((name for name, reply in _REPLIES.items() if reply.search(row["answer"])), "")
             for text in row["questions"]:
                 about = "about_bot" if re.search(r"\byou(r|'re)?\b|你", text, re.IGNORECASE) else "other"
-                yield language, label or about, text
+                yield language, label or about, _without_braces(text)
     for row in _rows(support / "kdconv-dev-test.jsonl.gz"):
         for turn in row["turns"]:
             if turn["role"] == "user" and len(turn["text"]) > 8:
-                yield "zh", "other", turn["text"]
+                yield "zh", "other", _without_braces(turn["text"])
 
 
 def _rows(path: Path) -> Iterator[dict[str, Any]]:
@@ -192,6 +192,11 @@ def _rows(path: Path) -> Iterator[dict[str, Any]]:
 
 def _with_placeholders(text: str) -> str:
     return re.sub(r"\{\{([^}]*)\}\}", lambda match: _BITEXT_SLOTS.get(match[1], "{url}"), text)
+
+
+def _without_braces(text: str) -> str:
+    """Braces in the text itself would pass for placeholders."""
+    return text.replace("{", "(").replace("}", ")")
 
 
 def _add_prose(corpus: Corpus, language: Language, text: str) -> None:
