@@ -1,0 +1,88 @@
+"""Small signs at once: "typing" while a customer waits, and the end of a pressed button's spinner.
+
+Nothing here is promised: a sign may be lost and is never repeated, so handlers leave it here and go on.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+
+from aiogram import Bot
+from aiogram.enums import ChatAction
+from aiogram.exceptions import AiogramError, TelegramRetryAfter
+from aiogram.methods import AnswerCallbackQuery, SendChatAction, TelegramMethod
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from bot.limits import Limits
+from workers.channel import Names
+
+log = logging.getLogger(__name__)
+
+_WAITING_SIGNS = 200
+_TYPING_SECONDS = 4.5
+_TYPING_ENDS = 120.0
+_CALL_SECONDS = 5
+_SENDERS = 4
+
+
+class Courtesies:
+    """The queue of signs. `is_wanted` says whether "typing" is this process's affair and of use in a chat."""
+
+    def __init__(
+        self, bot: Bot, redis: Redis, names: Names, limits: Limits, is_wanted: Callable[[int], bool]
+    ) -> None:
+        self._bot = bot
+        self._redis = redis
+        self._names = names
+        self._limits = limits
+        self._is_wanted = is_wanted
+        self._queue: asyncio.Queue[tuple[int, TelegramMethod[bool]]] = asyncio.Queue(_WAITING_SIGNS)
+
+    def typing(self, chat_id: int) -> None:
+        """Show that somebody is at work."""
+        self._put(chat_id, SendChatAction(chat_id=chat_id, action=ChatAction.TYPING))
+
+    def answer_callback(self, chat_id: int, query_id: str, text: str | None = None) -> None:
+        """End a button's spinner; `text` is shown for a moment."""
+        self._put(chat_id, AnswerCallbackQuery(callback_query_id=query_id, text=text))
+
+    async def run(self) -> None:
+        """Send signs until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._keep_typing())
+            for _ in range(_SENDERS):
+                group.create_task(self._send())
+
+    def _put(self, chat_id: int, method: TelegramMethod[bool]) -> None:
+        if self._queue.full():
+            self._queue.get_nowait()
+        self._queue.put_nowait((chat_id, method))
+
+    async def _send(self) -> None:
+        while True:
+            chat_id, method = await self._queue.get()
+            if not await self._limits.spare(chat_id):
+                continue
+            try:
+                await self._bot(method, request_timeout=_CALL_SECONDS)
+            except TelegramRetryAfter as error:
+                self._limits.pause(chat_id, error.retry_after)
+            except AiogramError as error:
+                log.debug("a sign was lost", extra={"error": type(error).__name__})
+
+    async def _keep_typing(self) -> None:
+        """Typing lasts five seconds in Telegram; renew it for those who wait, for a bounded time."""
+        while True:
+            await asyncio.sleep(_TYPING_SECONDS)
+            since = (time.time() - _TYPING_ENDS) * 1000
+            try:
+                chats = await self._redis.zrange(
+                    self._names.waiting, int(since), "+inf", byscore=True, offset=0, num=_WAITING_SIGNS
+                )
+            except RedisError:
+                continue
+            for chat_id in [int(str(chat)) for chat in chats]:
+                if self._is_wanted(chat_id):
+                    self.typing(chat_id)

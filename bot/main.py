@@ -1,0 +1,135 @@
+"""`kefu bot`: reads like a table of contents of the Telegram front end."""
+
+import asyncio
+import contextlib
+import logging
+import secrets
+import signal
+import sys
+from collections.abc import Coroutine
+from typing import Any
+
+from aiogram import Dispatcher
+from aiogram.methods import GetMe
+
+from bot.alerts import Alerts
+from bot.commands import publish_commands
+from bot.courtesies import Courtesies
+from bot.delivery import Delivery
+from bot.drafts import Drafts
+from bot.errors import StartError
+from bot.handlers import make_routers
+from bot.intake import Intake
+from bot.limits import Limits
+from bot.middlewares.intake import IntakeMiddleware
+from bot.persistence import wait_for_redis
+from bot.polling import Polling
+from bot.quarantine import Quarantine
+from bot.telegram import TOKEN_REFUSED, call_until_answered, make_bot
+from bot.web import make_app, serve
+from bot.webhook import PATIENCE, Webhook, path_of, secret_of
+from workers import logs
+from workers.channel import Channel, connect, connect_async
+from workers.embedded_redis import NoRedis, private_redis
+from workers.operations import Operations
+from workers.outbox import Outbox
+from workers.sessions import SessionReader
+from workers.settings import Settings
+
+log = logging.getLogger(__name__)
+
+
+def main(settings: Settings) -> None:
+    """Run the bot until it is told to stop. What its operator must mend ends it with one line and exit code 2."""
+    logs.configure(secrets=[settings.bot_token.get_secret_value()] if settings.bot_token else [])
+    try:
+        asyncio.run(run(settings))
+    except (StartError, NoRedis) as error:
+        print(f"kefu bot: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+async def run(settings: Settings) -> None:
+    """Run until SIGTERM or SIGINT. Raises StartError."""
+    async with contextlib.AsyncExitStack() as stack:
+        bot = make_bot(settings)
+        stack.push_async_callback(bot.session.close)
+        redis_url = settings.redis_url or stack.enter_context(private_redis(settings.data_dir))
+        redis = await stack.enter_async_context(connect_async(redis_url))
+        channel = Channel(
+            stack.enter_context(connect(redis_url)),
+            bot.id,
+            queue_limit=settings.queue_limit,
+            session_days=settings.session_days,
+        )
+        names, sessions, limits = channel.names, SessionReader(redis, bot.id), Limits()
+
+        drafts = Drafts(bot, limits)
+        delivery = Delivery(bot, redis, names, Outbox(redis, names, secrets.token_hex(8)), drafts, limits)
+        courtesies = Courtesies(
+            bot, redis, names, limits, lambda chat: delivery.is_leader and not drafts.is_showing(chat)
+        )
+        intake = Intake(channel, on_accepted=courtesies.typing)
+        stack.callback(intake.close)
+        alerts = Alerts(redis, names)
+        quarantine = Quarantine(alerts, sessions, intake)
+        operations = Operations(stack.enter_context(connect(redis_url)), bot.id)
+        dispatcher = Dispatcher(
+            disable_fsm=True, intake=intake, courtesies=courtesies, operations=operations, alerts=alerts
+        )
+        dispatcher.update.outer_middleware(
+            IntakeMiddleware(sessions, PATIENCE if settings.webhook_url else None)
+        )
+
+        app = make_app(redis, names, lambda: delivery.is_leader)
+        webhook = Webhook(bot, dispatcher, secret_of(settings), quarantine)
+        if settings.webhook_url:
+            app.router.add_post(path_of(settings.webhook_url), webhook.handle)
+        port = await stack.enter_async_context(serve(app, settings.http_port))
+
+        await wait_for_redis(redis)
+        me = await call_until_answered(bot, GetMe())
+        dispatcher.include_routers(*make_routers(settings.admin_ids, me.id, me.username or ""))
+        log.info("the bot runs", extra={"bot_id": me.id, "http_port": port})
+
+        if settings.webhook_url:
+            updates: Coroutine[Any, Any, None] = webhook.register(settings.webhook_url)
+        else:
+            updates = Polling(bot, dispatcher, quarantine).run()
+        await _run_until_stopped(
+            updates,
+            delivery.run(),
+            courtesies.run(),
+            publish_commands(bot, settings.admin_ids),
+            _stop_when_refused(delivery),
+        )
+
+
+async def _stop_when_refused(delivery: Delivery) -> None:
+    await delivery.token_refused.wait()
+    raise StartError(TOKEN_REFUSED)
+
+
+async def _run_until_stopped(*parts: Coroutine[Any, Any, None]) -> None:
+    """Run all parts until a signal comes or one of them fails; then end the others in order."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    tasks = {asyncio.create_task(part) for part in parts}
+    stopped = asyncio.create_task(stop.wait())
+    try:
+        pending = tasks | {stopped}
+        while not stopped.done() and not any(_has_failed(task) for task in tasks - pending):
+            _, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in (*tasks, stopped):
+            task.cancel()
+        results = await asyncio.gather(*tasks, return_exceptions=True)
+    for result in results:
+        if isinstance(result, Exception):
+            raise result
+
+
+def _has_failed(task: asyncio.Task[None]) -> bool:
+    return task.done() and not task.cancelled() and task.exception() is not None

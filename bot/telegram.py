@@ -1,0 +1,74 @@
+"""The client for Telegram's Bot API, and calls that must succeed before the bot can go on."""
+
+import asyncio
+import logging
+from typing import TypeVar
+
+from aiogram import Bot
+from aiogram.client.session.aiohttp import AiohttpSession
+from aiogram.client.telegram import TelegramAPIServer
+from aiogram.exceptions import (
+    AiogramError,
+    TelegramBadRequest,
+    TelegramConflictError,
+    TelegramNotFound,
+    TelegramRetryAfter,
+    TelegramUnauthorizedError,
+)
+from aiogram.methods import TelegramMethod
+from aiogram.utils.token import TokenValidationError
+
+from bot.errors import StartError
+from workers.settings import Settings
+
+log = logging.getLogger(__name__)
+
+Result = TypeVar("Result")
+
+_WHERE_TO_GET_ONE = "Get one from @BotFather in Telegram: /newbot, or /token for a bot that you have."
+NO_TOKEN = f"KEFU_BOT_TOKEN is not set. {_WHERE_TO_GET_ONE} To try the bot without a token: kefu demo"
+MALFORMED_TOKEN = (
+    f"KEFU_BOT_TOKEN is not a bot token, which looks like 123456789:letters. {_WHERE_TO_GET_ONE}"
+)
+TOKEN_REFUSED = f"Telegram refuses the token in KEFU_BOT_TOKEN. {_WHERE_TO_GET_ONE}"
+
+_PAUSES = (1.0, 2.0, 5.0, 10.0, 20.0, 30.0)
+
+
+def make_bot(settings: Settings) -> Bot:
+    """A client for the bot of the token. Raises StartError."""
+    if settings.bot_token is None or not settings.bot_token.get_secret_value():
+        raise StartError(NO_TOKEN)
+    session = AiohttpSession()
+    if settings.telegram_api:
+        session.api = TelegramAPIServer.from_base(settings.telegram_api, is_local=False)
+    try:
+        return Bot(settings.bot_token.get_secret_value(), session=session)
+    except TokenValidationError:
+        raise StartError(MALFORMED_TOKEN) from None
+
+
+async def call_until_answered(bot: Bot, method: TelegramMethod[Result], seconds: int = 15) -> Result:
+    """Repeat a call that changes nothing twice until Telegram answers it; the pauses grow.
+
+    Raises StartError when Telegram refuses the token, and TelegramBadRequest when it refuses the call.
+    """
+    failures = 0
+    while True:
+        try:
+            return await bot(method, request_timeout=seconds)
+        except (TelegramUnauthorizedError, TelegramNotFound):
+            raise StartError(TOKEN_REFUSED) from None
+        except TelegramRetryAfter as error:
+            await asyncio.sleep(error.retry_after)
+            continue
+        except TelegramBadRequest:
+            raise
+        except TelegramConflictError:
+            log.error("another program gets this bot's updates: stop it, or give this one a token of its own")
+        except AiogramError as error:
+            # Every call's first failures are told, then one in ten: an outage may last for hours.
+            level = logging.WARNING if failures < len(_PAUSES) or failures % 10 == 0 else logging.DEBUG
+            log.log(level, "Telegram does not answer; trying again", extra={"error": type(error).__name__})
+        await asyncio.sleep(_PAUSES[min(failures, len(_PAUSES) - 1)])
+        failures += 1

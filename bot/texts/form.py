@@ -1,0 +1,61 @@
+"""The form that every language fills in. Names in braces are filled by the caller with `str.format`."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Texts:
+    """Every sentence of the bot in one language."""
+
+    start: str
+    help: str
+    language_question: str
+    language_set: str
+    reset_done: str
+    forget_question: str
+    forget_yes: str
+    forget_no: str
+    forget_done: str
+    forget_kept: str
+    private_only: str
+
+    text_only: str
+    empty: str
+    edited: str
+    too_long: str
+    unknown_command: str
+    queue_full: str
+    trouble: str
+    stale_button: str
+
+    in_stock: str
+    out_of_stock: str
+    source: str
+    more_like: str
+    not_for_me: str
+    details: str
+    not_for_me_done: str
+    details_question: str
+
+    queues_title: str
+    queue_line: str
+    nobody_waits: str
+    chats_wait: str
+    workers_title: str
+    worker_line: str
+    no_workers: str
+    stats_title: str
+    stat_line: str
+    stats_empty: str
+    alerts_title: str
+
+    command_start: str
+    command_help: str
+    command_suggest: str
+    command_language: str
+    command_reset: str
+    command_forget: str
+    command_queues: str
+    command_stats: str
+    description: str
+    short_description: str
