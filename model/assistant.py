@@ -59,7 +59,10 @@ _FOLLOW_UP = re.compile(r"^\s*((and|what about|how about|also|or)\b|那|还有|�
 
 
 class Voice(Protocol):
-    """What writes answers from a prompt of `model.prompt`."""
+    """What writes answers from a prompt of `model.prompt`. `steps` grows while it works."""
+
+    @property
+    def steps(self) -> int: ...
 
     def fits(self, prompt: str) -> bool:
         """Whether a prompt leaves room for an answer."""
@@ -84,6 +87,8 @@ class Voice(Protocol):
 
 class NoVoice:
     """Writes nothing and is sure of nothing, so that every answer is the passage that retrieval finds."""
+
+    steps = 0
 
     def fits(self, prompt: str) -> bool:
         return True
@@ -198,6 +203,11 @@ class Assistant:
     ) -> tuple[SuggestedProduct, ...]:
         """Products in stock that fit a wish, or popular ones for an empty wish; none bought before or `shown`."""
         return self._suggest(wish, language, customer_id, shown, k)
+
+    @property
+    def steps(self) -> int:
+        """Grows while the engine advances: what a watchdog looks at."""
+        return self._voice.steps
 
     async def close(self) -> None:
         """Free the voice's engine."""

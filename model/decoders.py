@@ -138,6 +138,11 @@ class NativeVoice:
         words[tokenizer.vocab_size :] = float("-inf")
         self._words = words.to(decoder.checkpoint.model.device)
 
+    @property
+    def steps(self) -> int:
+        """The steps that the engine has made."""
+        return self.decoder.engine.stats.steps
+
     def fits(self, prompt: str) -> bool:
         """Whether a prompt leaves enough of the context for its answer."""
         return self.decoder.count(prompt) + LEAST_ROOM <= self.decoder.checkpoint.config.context
