@@ -9,13 +9,19 @@ const ATTACHMENTS = { photo: { photo: true }, voice: { voice: true }, sticker: {
 export class Composer {
   /** onSent: after something was sent. onProblem: with a refusal. lastOwn: the person's newest text message. */
   constructor(user, { onSent, onProblem, lastOwn }) {
-    this.user = user;
+    this.id = user.id;
     this.onSent = onSent;
     this.onProblem = onProblem;
     this.lastOwn = lastOwn;
     this.commands = [];
     this.editing = null;
     this.build();
+    this.name(user);
+  }
+
+  /** Show a changed name. */
+  name({ name }) {
+    say(this.input, "label", "messageOf", { name });
   }
 
   /** Put a text to be sent at once. */
@@ -38,19 +44,18 @@ export class Composer {
   }
 
   build() {
-    const { id, name } = this.user;
     this.input = element("textarea", {
       rows: "1",
       dir: "auto",
       autocomplete: "off",
       "aria-autocomplete": "list",
-      "aria-controls": `commands-${id}`,
+      "aria-controls": `commands-${this.id}`,
       enterkeyhint: "send",
       keydown: (event) => this.onKey(event),
       input: () => this.onInput(),
     });
-    say(say(this.input, "label", "messageOf", { name }), "placeholder", "write");
-    this.menu = say(element("ul", { id: `commands-${id}`, class: "menu", role: "listbox", hidden: true }), "label", "commands");
+    say(this.input, "placeholder", "write");
+    this.menu = say(element("ul", { id: `commands-${this.id}`, class: "menu", role: "listbox", hidden: true }), "label", "commands");
     this.attachments = element("div", { class: "menu attachments", hidden: true });
     for (const [kind, body] of Object.entries(ATTACHMENTS)) {
       const label = say(element("span"), "text", kind);
@@ -72,7 +77,7 @@ export class Composer {
       this.menu,
       this.attachments,
       this.banner,
-      element("div", { class: "line" }, this.attach, this.slash, this.input, this.submit),
+      element("div", { class: "line" }, this.attach, element("div", { class: "field" }, this.input, this.slash), this.submit),
     );
     this.node.addEventListener("focusout", ({ relatedTarget }) => this.node.contains(relatedTarget) || this.close());
     this.node.addEventListener("keydown", (event) => event.key === "Escape" && this.onEscape());
@@ -131,7 +136,7 @@ export class Composer {
 
   async post(what, body) {
     try {
-      await call(`users/${this.user.id}/${what}`, body);
+      await call(`users/${this.id}/${what}`, body);
       this.onSent();
       return true;
     } catch (problem) {
@@ -178,7 +183,7 @@ export class Composer {
 
   async fetchCommands() {
     try {
-      return (await call(`users/${this.user.id}/commands`)).commands;
+      return await call(`users/${this.id}/commands`);
     } catch {
       return [];
     }
@@ -187,7 +192,7 @@ export class Composer {
   option({ command, description }, index) {
     const node = element(
       "li",
-      { id: `command-${this.user.id}-${index}`, role: "option", "data-command": command, click: () => this.choose(node) },
+      { id: `command-${this.id}-${index}`, role: "option", "data-command": command, click: () => this.choose(node) },
       element("b", {}, `/${command}`),
       element("span", { dir: "auto" }, description),
     );

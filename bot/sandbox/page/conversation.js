@@ -11,7 +11,7 @@ const TYPING_MS = 5000;
 const DRAFT_MS = 30000;
 const ANSWER_MS = 15000;
 const NOTICE_MS = 5000;
-const HUES = 6;
+const HUES = 5;
 
 export class Conversation {
   /** onUnread: the number of unread messages changed. onAlert(text): the bot wants a text to be confirmed. */
@@ -34,7 +34,8 @@ export class Conversation {
     this.avatar.textContent = [...user.name][0];
     say(this.node, "label", "conversation", { name: user.name });
     say(this.role, "text", user.is_admin ? "admin" : "customer", { id: user.id });
-    this.tongue.textContent = user.language_code;
+    this.tongue.textContent = ownName(user.language_code);
+    this.composer.name(user);
     this.showWelcome();
   }
 
@@ -299,6 +300,15 @@ export class Conversation {
     this.follows = true;
     this.down.hidden = true;
     this.log.scrollTop = this.log.scrollHeight;
+  }
+}
+
+/** A language's name in itself: 中文, فارسی. */
+function ownName(tag) {
+  try {
+    return new Intl.DisplayNames(tag, { type: "language" }).of(tag);
+  } catch {
+    return tag;
   }
 }
 

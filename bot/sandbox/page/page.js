@@ -61,8 +61,7 @@ function close(id, conversation) {
 async function showEvents(events) {
   // Somebody else may have added a person; groups are not shown.
   if (events.some(({ chat_id }) => chat_id > 0 && !conversations.has(chat_id))) showState(await call("state"), false);
-  const byChat = Map.groupBy ? Map.groupBy(events, ({ chat_id }) => chat_id) : grouped(events);
-  for (const [chat, its] of byChat) {
+  for (const [chat, its] of Map.groupBy(events, ({ chat_id }) => chat_id)) {
     const past = its.filter(({ seq }) => seq <= knownUntil);
     const live = its.filter(({ seq }) => seq > knownUntil);
     if (past.length) conversations.get(chat)?.apply(past, false);
