@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import Literal
 
-Mode = Literal["error", "hang", "deliver_then_drop", "refuse_connection"]
+Mode = Literal["error", "hang", "deliver_then_drop", "deliver_then_hang", "refuse_connection"]
 """error: refused, not carried out. hang: not carried out and never answered. deliver_then_drop: carried out, but the
-connection ends without a response. refuse_connection: nobody listens, for every call, for some seconds."""
+connection ends without a response. refuse_connection: nobody listens for some seconds, whatever the method."""
 
 
 @dataclass(slots=True)

@@ -25,7 +25,8 @@ def guard(own_host: str) -> Middleware:
         origin = request.headers.get("Origin")
         if origin is not None and urlsplit(origin).netloc != request.host:
             raise web.HTTPForbidden(text="The sandbox answers its own pages only.\n")
-        if request.headers.get("Sec-Fetch-Site") in ("cross-site", "same-site"):
+        # A link from anywhere may lead to the chat page itself.
+        if request.path != "/" and request.headers.get("Sec-Fetch-Site") in ("cross-site", "same-site"):
             raise web.HTTPForbidden(text="The sandbox answers its own pages only.\n")
         return await handler(request)
 

@@ -13,6 +13,9 @@ from bot.sandbox.errors import ApiError
 MAX_BUCKETS = 10_000
 """Chats whose buckets are remembered; full ones are dropped first."""
 
+_ROUNDING = 1e-6
+"""So that a caller who waited exactly long enough is let through."""
+
 
 @dataclass(frozen=True, slots=True)
 class Rate:
@@ -43,8 +46,8 @@ class _Bucket:
         """Seconds until a call is allowed; 0 if it is now."""
         self.tokens = min(self.rate.burst, self.tokens + (now - self.filled_at) * self.rate.per_second)
         self.filled_at = now
-        missing = max(0.0, 1 - self.tokens) / self.rate.per_second
-        return max(missing, self.closed_until - now)
+        missing = max(0.0, 1 - self.tokens - _ROUNDING) / self.rate.per_second
+        return max(missing, self.closed_until - now, 0.0)
 
 
 class FloodLimits:
@@ -64,7 +67,8 @@ class FloodLimits:
         for bucket in buckets:
             if wait := bucket.wait(now):
                 retry_after = math.ceil(wait)
-                bucket.closed_until = max(bucket.closed_until, now + retry_after)
+                if bucket.closed_until <= now:
+                    bucket.closed_until = now + retry_after
                 raise ApiError(429, f"Too Many Requests: retry after {retry_after}", retry_after=retry_after)
         for bucket in buckets:
             bucket.tokens -= 1

@@ -189,10 +189,10 @@ class Sandbox:
         called |= {"ok": False, "error_code": None, "description": fault.mode}
         if fault.mode == "error":
             raise ApiError(fault.error_code, fault.description, retry_after=fault.retry_after)
-        if fault.mode == "hang":
-            await asyncio.sleep(HANG_SECONDS)
-        else:
+        if fault.mode != "hang":
             await self._carry_out(method, params)
+        if fault.mode != "deliver_then_drop":
+            await asyncio.sleep(HANG_SECONDS)
         raise _Dropped
 
     async def _carry_out(self, method: str, params: Json) -> object:
@@ -251,7 +251,7 @@ class Sandbox:
     async def _index(self, request: web.Request) -> web.StreamResponse:
         if not (index := PAGE / "index.html").is_file():
             raise web.HTTPNotFound(text="This installation has no chat page; /control/state answers.\n")
-        return web.FileResponse(index, headers={"Cache-Control": "no-cache"})
+        return web.FileResponse(index, headers={"Cache-Control": "no-cache", "X-Frame-Options": "DENY"})
 
 
 async def _revalidate(request: web.Request, response: web.StreamResponse) -> None:

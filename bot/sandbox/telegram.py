@@ -179,7 +179,7 @@ class Telegram:
             entities=message.get("entities", []),
             buttons=[],
         )
-        return self._notify(chat, user, "edited_message", dict(message))
+        return self._notify(chat, "edited_message", dict(message))
 
     def press(self, user: User, chat: Chat, message_id: int, data: str) -> str:
         """Press an inline button; returns the callback query's id."""
@@ -379,11 +379,11 @@ class Telegram:
             buttons=[],
             reply_to=reply_to,
         )
-        return message["message_id"], self._notify(chat, user, "message", dict(message))
+        return message["message_id"], self._notify(chat, "message", dict(message))
 
-    def _notify(self, chat: Chat, user: User, kind: str, message: Json) -> int | None:
+    def _notify(self, chat: Chat, kind: str, message: Json) -> int | None:
         """Queue the update; in groups a bot with privacy mode sees only what is meant for it."""
-        if chat.is_group and not user.is_admin:
+        if chat.is_group:
             text = message.get("text", "")
             is_reply = message.get("reply_to_message", {}).get("from", {}).get("id") == self.id
             if not (text.startswith("/") or f"@{self.username}" in text or is_reply):

@@ -99,7 +99,7 @@ class _Checker:
             value.encode()
         except UnicodeEncodeError:
             raise bad_request("strings must be encoded in UTF-8") from None
-        if "Integer" in type.members and re.fullmatch(r"-?\d{1,18}", value):
+        if "Integer" in type.members and re.fullmatch(r"-?[0-9]{1,18}", value):
             return int(value)
         if "InputFile" in type.members and value.startswith("attach://"):
             if value.removeprefix("attach://") not in self.files:
@@ -168,8 +168,9 @@ def _mismatch(facts: Facts, value: Mapping[object, object], name: str) -> tuple[
     """How far an object is from a type: its kind first, then fields too many and too few."""
     fields: Fields = facts.types[name]
     kinds = sum(
-        bool(field.choices) and key in value and value[key] not in field.choices
+        key in value and field.choices.isdisjoint([str(value[key])])
         for key, field in fields.items()
+        if field.choices
     )
     missing = sum(field.required and key not in value for key, field in fields.items())
     return kinds, missing + sum(key not in fields for key in value)

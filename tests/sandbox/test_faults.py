@@ -1,0 +1,76 @@
+"""Ordered failures look to a bot like those of networks and of Telegram."""
+
+import asyncio
+
+import pytest
+from aiogram import Bot
+from aiogram.exceptions import TelegramNetworkError, TelegramRetryAfter, TelegramServerError
+from aiohttp import ClientConnectorError, ClientSession
+
+from bot.sandbox.client import SandboxClient
+from bot.sandbox.server import Sandbox
+from tests.sandbox.conftest import MIA, TOKEN
+
+
+@pytest.fixture(autouse=True)
+async def started(people: SandboxClient) -> None:
+    await people.send(MIA, "hello")
+
+
+async def test_error_for_the_next_calls_only(bot: Bot, people: SandboxClient) -> None:
+    await people.fault("sendMessage", count=2, error_code=500, description="Internal Server Error")
+    for _ in range(2):
+        with pytest.raises(TelegramServerError):
+            await bot.send_message(MIA, "x")
+    await bot.send_message(MIA, "y")
+    assert [event["text"] for event in await people.messages(MIA)] == ["y"]
+
+
+async def test_retry_after_on_order(bot: Bot, people: SandboxClient) -> None:
+    await people.fault("sendMessage", error_code=429, description="Too Many Requests", retry_after=7)
+    with pytest.raises(TelegramRetryAfter) as refusal:
+        await bot.send_message(MIA, "x")
+    assert refusal.value.retry_after == 7
+
+
+async def test_delivered_message_without_a_response(bot: Bot, people: SandboxClient) -> None:
+    await people.fault("sendMessage", mode="deliver_then_drop")
+    with pytest.raises(TelegramNetworkError):
+        await bot.send_message(MIA, "did it arrive?")
+    assert [event["text"] for event in await people.messages(MIA)] == ["did it arrive?"]
+    await bot.get_me()
+
+
+async def test_hanging_call_delivers_nothing(bot: Bot, people: SandboxClient) -> None:
+    await people.fault("sendMessage", mode="hang")
+    with pytest.raises(TelegramNetworkError, match="timeout"):
+        await bot.send_message(MIA, "x", request_timeout=1)
+    assert await people.messages(MIA) == []
+
+
+async def test_nobody_listens_for_a_while(sandbox: Sandbox, people: SandboxClient) -> None:
+    await people.fault("", mode="refuse_connection", seconds=0.5)
+    await asyncio.sleep(0.2)
+    async with ClientSession() as session:
+        with pytest.raises(ClientConnectorError):
+            await session.get(f"{sandbox.url}/bot{TOKEN}/getMe")
+        await asyncio.sleep(0.6)
+        async with session.get(f"{sandbox.url}/bot{TOKEN}/getMe") as response:
+            assert response.status == 200
+
+
+async def test_faults_can_be_cleared_and_calls_are_logged_without_texts(
+    bot: Bot, people: SandboxClient
+) -> None:
+    await people.fault("sendMessage")
+    await people.clear_faults()
+    await bot.send_message(MIA, "a customer's words")
+    await people.fault("sendMessage")
+    with pytest.raises(TelegramServerError):
+        await bot.send_message(MIA, "a customer's words")
+    calls = await people.calls("sendMessage")
+    assert [(call["ok"], call.get("error_code"), call["chat_id"]) for call in calls] == [
+        (True, None, MIA),
+        (False, 500, MIA),
+    ]
+    assert "words" not in str(calls)
