@@ -4,6 +4,7 @@ JSON in and out, under `/control`. What nobody could do in Telegram is refused w
 """
 
 import json
+import math
 import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
@@ -252,7 +253,10 @@ def _take(body: Json, name: str, kind: type[Value], default: object = _REQUIRED)
 
 
 def _number(request: web.Request, name: str) -> float:
-    return float(request.query.get(name, 0))
+    number = float(request.query.get(name, 0))
+    if not math.isfinite(number):
+        raise Impossible(f"{name} must be a number")
+    return number
 
 
 def _user(user: User) -> Json:

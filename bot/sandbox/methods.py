@@ -181,6 +181,8 @@ def _send_message_draft(telegram: Telegram, params: Json) -> bool:
     )
     chat = _open_chat(telegram, params["chat_id"])
     draft_id, can_stop = params["draft_id"], params.get("can_stop", False)
+    if draft_id == chat.stopped_draft:
+        raise bad_request("the user stopped this draft")
     for other in [number for number in chat.drafts if number != draft_id]:
         telegram.end_drafts(chat, "replaced", other)
     expires_at = telegram.clock() + DRAFT_SECONDS

@@ -159,7 +159,13 @@ class Sandbox:
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         """Handle `/bot<token>/<method>`."""
         name = request.match_info["method"]
-        called: Json = {"at": round(self.clock(), 3), "method": self._facts.method(name) or name}
+        called: Json = {
+            "at": round(self.clock(), 3),
+            "method": self._facts.method(name) or name,
+            "chat_id": None,
+            "ok": False,
+            "error_code": None,
+        }
         try:
             if not hmac.compare_digest(request.match_info["token"].encode(), self.token.encode()):
                 raise ApiError(401, "Unauthorized")
@@ -167,7 +173,7 @@ class Sandbox:
                 raise ApiError(404, "Not Found")
             result = await self._call_with_faults(request, called)
         except ApiError as refusal:
-            called |= {"ok": False, "error_code": refusal.code, "description": refusal.description}
+            called |= {"error_code": refusal.code, "description": refusal.description}
             return web.json_response(refusal.response(), status=refusal.code)
         except _Dropped:
             if request.transport:
@@ -186,7 +192,7 @@ class Sandbox:
         fault = self.faults.take(method)
         if fault is None:
             return await self._carry_out(method, params)
-        called |= {"ok": False, "error_code": None, "description": fault.mode}
+        called["description"] = fault.mode
         if fault.mode == "error":
             raise ApiError(fault.error_code, fault.description, retry_after=fault.retry_after)
         if fault.mode != "hang":
@@ -270,6 +276,8 @@ async def _parameters(request: web.Request) -> tuple[Json, set[str]]:
     files: set[str] = set()
     if not request.can_read_body:
         return given, files
+    if (request.content_length or 0) > MAX_UPLOAD:
+        raise ApiError(413, "Request Entity Too Large")
     match request.content_type:
         case "application/json":
             try:

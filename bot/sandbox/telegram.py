@@ -75,6 +75,7 @@ class Chat:
     messages: OrderedDict[int, Json] = field(default_factory=OrderedDict)
     reactions: dict[int, dict[int, str]] = field(default_factory=dict)
     drafts: dict[int, Draft] = field(default_factory=dict)
+    stopped_draft: int = 0
 
     @property
     def is_group(self) -> bool:
@@ -235,7 +236,7 @@ class Telegram:
         draft = chat.drafts.get(draft_id)
         if draft is None or not draft.can_stop:
             raise Impossible(f"there is no draft {draft_id} with a Stop button")
-        draft.can_stop = False
+        draft.can_stop, chat.stopped_draft = False, draft_id
         if not draft.keep_on_stop:
             self.end_drafts(chat, "stopped", draft_id)
         return self.updates.add(

@@ -150,6 +150,7 @@ async def test_stop_under_a_draft_reaches_the_bot(bot: Bot, people: SandboxClien
     await people.stop(MIA, 7)
     stopped = (await bot.get_updates())[-1].stopped_message_generation
     assert stopped and (stopped.chat.id, stopped.draft_id) == (MIA, 7)
+    await refused(bot.send_message_draft(chat_id=MIA, draft_id=7, text="Two days"), "stopped this draft")
 
 
 async def test_press_must_be_answered_once_and_in_time(
