@@ -12,14 +12,14 @@ SLOT_COUNT = 64
 """How many different slots the vocabulary has; a prompt that needs more leaves its last values out."""
 
 CURRENCY = r"(?:EUR|USD|GBP|CNY|RMB|CHF|JPY|[€$£¥￥])"
-_NUMBER = r"\d+(?:[.,:/]\d+)*"
+_NUMBER = r"\d+(?:[.,:/：]\d+)*"
 MONTH = (
     r"(?:Jan(?:uary)?|Feb(?:ruary)?|Mar(?:ch)?|Apr(?:il)?|May|June?|July?|Aug(?:ust)?|Sept?(?:ember)?|Oct(?:ober)?"
     r"|Nov(?:ember)?|Dec(?:ember)?)\b\.?"
 )
 VALUE = re.compile(
     rf"""
-    (?:https?://|www\.)[^\s<>，。；、）)\]]*[^\s<>，。；、）)\].,;:!?]        # a link
+    (?:https?://|www\.)[^\s<>)\]\u0080-\uffff]*[^\s<>)\].,;:!?\u0080-\uffff]  # a link; Chinese text ends it
     | [\w.+-]+@[\w-]+(?:\.[\w-]+)+                                          # an e-mail address
     | (?:\d{{4}}年)?\d{{1,2}}月\d{{1,2}}[日号]                                  # a date, Chinese
     | \d{{1,2}}(?:st|nd|rd|th)?\s(?:of\s)?{MONTH}(?:,?\s\d{{4}})?             # a date, day first

@@ -21,6 +21,7 @@ from model.slots import SLOT_COUNT, Slots, find_values
         ("placed: 12 May 2026; arrives: Nov 3", ["12 May 2026", "Nov 3"]),
         ("下单：2026年5月12日，5月20号前送达，合计40.00欧元", ["2026年5月12日", "5月20号", "40.00欧元"]),
         ("You may return 30 items", ["30"]),
+        ("在https://shop.example/help就能查，9：00开门", ["https://shop.example/help", "9：00"]),
         ("No value here", []),
     ],
 )
