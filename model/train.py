@@ -7,6 +7,7 @@ sets the course of the learning rate, or after so many minutes.
 
 import hashlib
 import json
+import math
 import platform
 import time
 from collections.abc import Callable, Sequence
@@ -17,7 +18,7 @@ from typing import Any
 
 import torch
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from model import checkpoint
 from model.data.batches import Batch, Position, stream
@@ -35,6 +36,7 @@ _TOKENIZER_DIALOGUES = 12_000
 _VALIDATION_SEED = 1_000_003
 _TRAINING_SEED = 7
 _PICTURE = "loss.png"
+_REPORT_EVERY = 50
 
 
 class TrainingError(ValueError):
@@ -227,41 +229,38 @@ def train_text(data: Path | None, out: Path, settings: Settings, console: Consol
 def _loop(
     trainer: Trainer, exams: dict[str, list[Dialogue]], out: Path, record: dict[str, Any], console: Console
 ) -> None:
+    """Steps until the plan or the time is over; now and then an examination, and the best so far is kept."""
     settings, state = trainer.settings, trainer.state
-    began, before = time.monotonic(), state.seconds
+    began, seconds_before = time.monotonic(), state.seconds
+    progress_before = progress = _progress(settings, state)
     recent: list[float] = []
     columns = (
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
+        TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn(),
         TextColumn("{task.fields[left]}"),
     )  # fmt: skip
     with Progress(*columns, console=console) as bar:
-        task = bar.add_task("loss –", total=1000, left="")
-        while True:
-            spent = time.monotonic() - began
-            state.seconds = before + spent
-            progress = _progress(settings, state)
-            if progress >= 1 or settings.minutes is not None and spent >= settings.minutes * 60:
-                break
+        task = bar.add_task("loss –", total=1.0, completed=progress, left="")
+        while progress < 1 and (spent := time.monotonic() - began) < 60 * (settings.minutes or math.inf):
             recent.append(trainer.step(progress))
-            if state.step % 50 == 0:
+            state.seconds = seconds_before + spent
+            progress = _progress(settings, state)
+            if state.step % _REPORT_EVERY == 0:
                 loss = sum(recent) / len(recent)
                 state.losses.append((state.step, round(loss, 4)))
                 recent.clear()
-                left = spent / max(1e-9, progress - _progress_at(before, settings, state)) * (1 - progress)
-                bar.update(
-                    task,
-                    completed=int(progress * 1000),
-                    description=f"step {state.step:,} loss {loss:.3f}",
-                    left=f"{left / 60:.0f} min left",
-                )
+                left = spent / max(1e-9, progress - progress_before) * (1 - progress) / 60
+                text = f"step {state.step:,} loss {loss:.3f}"
+                bar.update(task, completed=progress, description=text, left=f"{left:.0f} min left")
             if state.step % settings.validate_every == 0:
                 result = {"step": state.step, "seconds": round(state.seconds), **_examine(trainer, exams)}
                 state.validations.append(result)
-                console.print(json.dumps({"loss": state.losses[-1][1], "tokens": state.tokens} | result))
+                console.print(json.dumps({"losses": state.losses[-1:], "tokens": state.tokens} | result))
                 trainer.save(out / STATE)
-                mean = sum(part["exact"] + part["type"] for part in result.values() if isinstance(part, dict))
-                if mean >= state.best:
-                    state.best = mean
+                quality = sum(
+                    part["exact"] + part["type"] for part in result.values() if isinstance(part, dict)
+                )
+                if quality >= state.best:
+                    state.best = quality
                     checkpoint.save(out, trainer.model, trainer.tokenizer, record | _progress_record(state))
     trainer.save(out / STATE)
 
@@ -272,12 +271,6 @@ def _progress(settings: Settings, state: State) -> float:
         return state.step / settings.steps
     assert settings.minutes is not None
     return min(1.0, state.seconds / (settings.minutes * 60))
-
-
-def _progress_at(seconds: float, settings: Settings, state: State) -> float:
-    return (
-        0.0 if settings.steps is not None or settings.minutes is None else seconds / (settings.minutes * 60)
-    )
 
 
 def _exams(corpus: Corpus, questions: int) -> dict[str, list[Dialogue]]:

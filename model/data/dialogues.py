@@ -104,7 +104,7 @@ class DialogueMaker:
 
     def make(self, rng: Random) -> Dialogue:
         """A dialogue of any kind."""
-        return self.without_facts(rng) if rng.random() < 0.15 else self.with_facts(rng)
+        return self.without_facts(rng) if rng.random() < 0.12 else self.with_facts(rng)
 
     def without_facts(self, rng: Random) -> Dialogue:
         """Several unrelated questions and nothing to answer them from: the densest lesson in question types."""
@@ -257,7 +257,7 @@ class DialogueMaker:
             turn = None
             if last and rng.random() < 0.25:
                 turn = self._follow_up(last, sources, rng)
-            if turn is None and rng.random() < 0.72:
+            if turn is None and rng.random() < 0.8:
                 turn = self._about(rng.choice(sources), sources, last, rng)
             turns.append(turn or self._about_nothing(sources, rng))
         return turns

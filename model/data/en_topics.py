@@ -22,17 +22,17 @@ _DELIVERY = (
                 "how long",
                 (
                     "how long (does|will|would|do) [a|the|your|standard|normal] (delivery|shipping|shipment|deliveries) [usually|normally|typically] take[s]",
-                    "how (long|many days) (does it take|will it take|until|before|till) [for] (my|an|the|a) @parcel [to] (arrive[s]|get[s] here|come[s]|reach me)",
+                    "how (long|many days) (does it take|will it take|until|before|till) [for] (an|the|a) @parcel [to] (arrive[s]|get[s] here|come[s]|reach me)",
                     "how many [working|business] days (does|for|is) [a|the] (delivery|shipping)[ take]",
-                    "how long (do|must|will) i [have to] wait for (my|a|the) @parcel",
+                    "how long (do|must|will) i [have to] wait for (a|an|the|a new) @parcel",
                 ),
             ),
             Family(
                 "when",
                 (
-                    "when (will|would|does|do) (it|my @parcel|an order|things|orders) [usually] (arrive|get here|come|be delivered) [if i order (today|now|tonight)]",
+                    "when (will|would|does|do) (it|an order|a parcel|things|orders) [usually] (arrive|get here|come|be delivered) [if i order (today|now|tonight)]",
                     "if i (order|buy) (today|now|this evening|tomorrow) when (will|does) it (arrive|come|get here)",
-                    "when can i expect (my|the|a) @parcel[ to arrive]",
+                    "when can i expect (the|a|a new) @parcel[ to arrive] if i (order|buy|pay) (now|today|tomorrow)",
                 ),
             ),
             Family(
@@ -616,7 +616,7 @@ _ORDERS = (
             Family(
                 "when",
                 (
-                    "when (does|will|is) (my|order {order}|my order {order}) @parcel (arrive|arriving|come|coming|get here|be delivered)",
+                    "when (does|will|is) (my @parcel|order {order}|my order {order}|my @parcel) (arrive|arriving|come|coming|get here|be delivered)",
                     "when will (order {order}|my order|{order}|it) (arrive|get here|be here)",
                     "when will i (get|receive) (my @parcel|order {order}|my order {order})",
                 ),
