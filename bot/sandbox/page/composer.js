@@ -6,6 +6,8 @@ import { say } from "./words.js";
 
 const ATTACHMENTS = { photo: { photo: true }, voice: { voice: true }, sticker: { sticker: true } };
 
+const STARTED = /^\/\w*$/;
+
 export class Composer {
   /** onSent: after something was sent. onProblem: with a refusal. lastOwn: the person's newest text message. */
   constructor(user, { onSent, onProblem, lastOwn }) {
@@ -24,7 +26,7 @@ export class Composer {
     say(this.input, "label", "messageOf", { name });
   }
 
-  /** Put a text to be sent at once. */
+  /** Send a text at once, whatever stands in the field. */
   async send(text) {
     await this.post("messages", { text });
   }
@@ -87,7 +89,7 @@ export class Composer {
 
   onInput() {
     this.fit();
-    if (/^\/\w*$/.test(this.input.value)) this.openMenu();
+    if (STARTED.test(this.input.value)) this.openMenu();
     else this.closeMenu();
   }
 
@@ -171,7 +173,7 @@ export class Composer {
     // Asked for each time: a bot changes its commands with the language and for its admins.
     if (this.menu.hidden) this.commands = await this.fetchCommands();
     const typed = all ? "" : this.input.value.slice(1).toLowerCase();
-    if (!all && !/^\/\w*$/.test(this.input.value)) return this.closeMenu();
+    if (!all && !STARTED.test(this.input.value)) return this.closeMenu();
     const fitting = this.commands.filter(({ command }) => command.startsWith(typed));
     if (!fitting.length && typed) return this.closeMenu();
     this.menu.replaceChildren(...fitting.map((command, index) => this.option(command, index)));
@@ -210,8 +212,10 @@ export class Composer {
 
   async choose(option) {
     this.close();
-    this.input.value = `/${option.dataset.command}`;
-    await this.onSubmit();
+    // A started command gives way to the chosen one; another text waits in the field.
+    if (STARTED.test(this.input.value)) this.input.value = "";
+    this.fit();
+    await this.send(`/${option.dataset.command}`);
   }
 
   toggleAttachments() {

@@ -14,9 +14,10 @@ const NOTICE_MS = 5000;
 const HUES = 5;
 
 export class Conversation {
-  /** onUnread: the number of unread messages changed. onAlert(text): the bot wants a text to be confirmed. */
-  constructor(user, { onUnread, onAlert }) {
+  /** now(): the sandbox's time in ms. onUnread: the number changed. onAlert(text): a text wants to be confirmed. */
+  constructor(user, { now, onUnread, onAlert }) {
     this.user = user;
+    this.now = now;
     this.onUnread = onUnread;
     this.onAlert = onAlert;
     this.unread = 0;
@@ -32,7 +33,7 @@ export class Conversation {
     this.user = user;
     this.title.textContent = user.name;
     this.avatar.textContent = [...user.name][0];
-    say(this.node, "label", "conversation", { name: user.name });
+    for (const node of [this.node, this.log]) say(node, "label", "conversation", { name: user.name });
     say(this.role, "text", user.is_admin ? "admin" : "customer", { id: user.id });
     this.tongue.textContent = ownName(user.language_code);
     this.composer.name(user);
@@ -85,8 +86,8 @@ export class Conversation {
       this.typing,
     );
     this.log.addEventListener("scroll", () => this.isAtEnd() && (this.down.hidden = true), { passive: true });
-    this.log.addEventListener("focusin", ({ target }) => this.showTools(target.closest(".message")));
-    this.log.addEventListener("pointerover", ({ target }) => this.showTools(target.closest(".message")));
+    this.log.addEventListener("focusin", ({ target }) => this.showTool(target.closest(".message")));
+    this.log.addEventListener("pointerover", ({ target }) => this.showTool(target.closest(".message")));
     this.down = element("button", { type: "button", class: "down", hidden: true, click: () => this.toEnd() }, icon(ICONS.down));
     say(this.down, "label", "newMessages");
     this.notice = element("p", { class: "notice", role: "status", dir: "auto", hidden: true });
@@ -98,7 +99,7 @@ export class Conversation {
     const body = element("div", { class: "middle" }, this.log, this.down, this.notice);
     const id = this.user.id;
     this.node = element("section", { class: "conversation", id: `user-${id}`, "data-user": id }, head, body, this.composer.node);
-    this.tools = this.buildTools();
+    this.tool = this.buildTool();
     this.actions = {
       command: (name) => this.composer.send(name),
       press: (message, button) => this.press(message, button),
@@ -234,24 +235,36 @@ export class Conversation {
     (nodes[next] ?? (next < 0 ? nodes[0] : this.composer.input))?.focus();
   }
 
-  // Small tools beside the message under the pointer or with the focus: one set, so that Tab stays short.
+  // A tool beside the message under the pointer or with the focus: one for all, so that Tab stays short.
 
-  buildTools() {
+  buildTool() {
     const choices = REACTIONS.map((emoji) => {
-      const react = () => this.ask("reactions", { message_id: this.tooled.id, emoji });
+      const react = () => (this.closePicker(), this.ask("reactions", { message_id: this.tooled.id, emoji }));
       return say(element("button", { type: "button", click: react }, emoji), "label", "reactWith", { emoji });
     });
+    this.picker = element("div", { class: "picker", hidden: true }, ...choices);
     const edit = () => this.composer.edit(this.tooled);
+    const open = () => (this.picker.hidden = !this.picker.hidden) || choices[0].focus();
     this.editTool = say(element("button", { type: "button", click: edit }, icon(ICONS.edit)), "label", "edit");
-    return element("div", { class: "tools" }, ...choices, this.editTool);
+    this.reactTool = say(element("button", { type: "button", click: open }, icon(ICONS.react)), "label", "react");
+    const leave = ({ relatedTarget }) => this.tool.contains(relatedTarget) || (this.picker.hidden = true);
+    const escape = ({ key }) => key === "Escape" && this.closePicker();
+    return element("div", { class: "tool", focusout: leave, keydown: escape }, this.picker, this.editTool, this.reactTool);
   }
 
-  showTools(node) {
+  showTool(node) {
     const message = node?.message;
-    if (!message || message === this.tooled || message.id === undefined) return;
+    if (!message || message === this.tooled || message.id === undefined || !this.picker.hidden) return;
     this.tooled = message;
     this.editTool.hidden = !isEditable(message);
-    node.append(this.tools);
+    this.reactTool.hidden = message.from !== "bot";
+    message.bubble.append(this.tool);
+  }
+
+  closePicker() {
+    if (this.picker.hidden) return;
+    this.picker.hidden = true;
+    this.reactTool.focus();
   }
 
   // The screen

@@ -7,7 +7,7 @@ import { language, say } from "./words.js";
 const EMOJI = { photo: "🖼️", voice: "🎤" };
 
 export class Message {
-  /** actions: what a click asks the conversation for (command, press, stop, tools). */
+  /** actions: what a click asks the conversation for (command, press, stop). */
   constructor(from, actions) {
     this.from = from;
     this.actions = actions;
@@ -83,7 +83,7 @@ export class Message {
           : say(element("span", { role: "img" }, shown), "label", "reaction", { emoji: shown });
       this.chips.append(chip);
     }
-    this.bubble.append(this.chips);
+    this.body.after(this.chips);
   }
 
   /** The button with this data, which may have been replaced since it was pressed. */
@@ -122,13 +122,12 @@ export class Message {
 
   stopButton(draft) {
     const button = say(element("button", { type: "button", class: "stop" }), "text", "stop");
-    button.addEventListener("click", () => {
+    button.addEventListener("click", async () => {
       button.disabled = true;
       say(button, "text", "stopping");
-      this.actions.stop(draft).catch(() => {
-        button.disabled = false;
-        say(button, "text", "stop");
-      });
+      if (await this.actions.stop(draft)) return;
+      button.disabled = false;
+      say(button, "text", "stop");
     });
     return button;
   }

@@ -16,8 +16,7 @@ let clock = () => Date.now();
 let knownUntil = 0;
 
 function openConversation(user) {
-  const conversation = new Conversation(user, { onUnread: showUnread, onAlert: showAlert });
-  conversation.now = () => clock();
+  const conversation = new Conversation(user, { now: () => clock(), onUnread: showUnread, onAlert: showAlert });
   const dot = element("span", { class: "badge", hidden: true });
   const select = () => activate(user.id);
   const tab = element(

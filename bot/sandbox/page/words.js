@@ -4,7 +4,7 @@ const WORDS = {
   en: {
     add: "New customer",
     addIt: "Add",
-    admin: "Shop admin",
+    admin: "Admin {id}",
     assistant: "Shop assistant",
     attach: "Send a photo, a voice message or a sticker",
     cancel: "Cancel",
@@ -49,7 +49,7 @@ const WORDS = {
   zh: {
     add: "添加顾客",
     addIt: "添加",
-    admin: "店铺管理员",
+    admin: "管理员 {id}",
     assistant: "客服助手",
     attach: "发送图片、语音或贴纸",
     cancel: "取消",
