@@ -5,7 +5,8 @@ from typing import Literal
 
 Mode = Literal["error", "hang", "deliver_then_drop", "deliver_then_hang", "refuse_connection"]
 """error: refused, not carried out. hang: not carried out and never answered. deliver_then_drop: carried out, but the
-connection ends without a response. refuse_connection: nobody listens for some seconds, whatever the method."""
+connection ends without a response. deliver_then_hang: carried out and never answered. refuse_connection: nobody
+listens for some seconds, whatever the method."""
 
 
 @dataclass(slots=True)

@@ -41,11 +41,14 @@ async def test_delivered_message_without_a_response(bot: Bot, people: SandboxCli
     await bot.get_me()
 
 
-async def test_hanging_call_delivers_nothing(bot: Bot, people: SandboxClient) -> None:
-    await people.fault("sendMessage", mode="hang")
+@pytest.mark.parametrize(("mode", "delivered"), [("hang", 0), ("deliver_then_hang", 1)])
+async def test_hanging_call_is_carried_out_or_not_as_ordered(
+    bot: Bot, people: SandboxClient, mode: str, delivered: int
+) -> None:
+    await people.fault("sendMessage", mode=mode)
     with pytest.raises(TelegramNetworkError, match="timeout"):
         await bot.send_message(MIA, "x", request_timeout=1)
-    assert await people.messages(MIA) == []
+    assert len(await people.messages(MIA)) == delivered
 
 
 async def test_nobody_listens_for_a_while(sandbox: Sandbox, people: SandboxClient) -> None:
