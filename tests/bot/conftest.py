@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import itertools
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
@@ -46,6 +46,10 @@ class Shop:
             task.cancel()
         await asyncio.gather(*self._bots, return_exceptions=True)
 
+    async def has_written(self, user: int) -> None:
+        """A bot may write to nobody who has never written to it."""
+        await self.client.post("users", id=user, started=True)
+
     def inbox(self, chat_id: int) -> list[CustomerMessage]:
         """What waits for a worker."""
         raw = self.redis.lrange(self.names.inbox(chat_id), 0, -1)
@@ -69,10 +73,10 @@ class Shop:
         """A counter of the bot."""
         return int(self.redis.hget(self.names.stats, name) or 0)
 
-    async def until(self, condition: Any, seconds: float = 5.0) -> None:
-        """Wait until `condition()` is true."""
+    async def until(self, condition: Callable[[], object], seconds: float = 5.0) -> None:
+        """Wait until Redis, which tells nobody, has what `condition` looks for."""
         async with asyncio.timeout(seconds):
-            while not condition():
+            while not condition():  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
 
     async def texts(self, user: int) -> list[str]:
@@ -93,6 +97,8 @@ async def idle_shop(redis_url: str, redis: Redis) -> AsyncIterator[Shop]:
             http_port=0,
         )
         shop = Shop(sandbox, client, redis, settings)
+        for user in (1, 2):
+            await shop.has_written(user)
         try:
             yield shop
         finally:
