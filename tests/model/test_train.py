@@ -52,10 +52,10 @@ def test_two_layers_learn_ten_dialogues_by_heart(tokenizer):
         dialogue = maker.without_facts(rng)
         ten.append(replace(dialogue, exchanges=dialogue.exchanges[:1]))
     trainer = Trainer(
-        settings(steps=150, learning_rate=5e-3, batch_tokens=1024), tokenizer, lambda rng: rng.choice(ten)
+        settings(steps=250, learning_rate=5e-3, batch_tokens=1024), tokenizer, lambda rng: rng.choice(ten)
     )
-    for step in range(150):
-        loss = trainer.step(step / 150)
+    for step in range(250):
+        loss = trainer.step(step / 250)
     assert loss < 0.1
     assert score(generate(trainer.model, tokenizer, ten))["type"] == 1.0
 
