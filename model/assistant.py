@@ -200,9 +200,13 @@ class Assistant:
         customer_id: int,
         shown: Sequence[str] = (),
         k: int = SUGGESTIONS,
+        seen: Sequence[str] = (),
     ) -> tuple[SuggestedProduct, ...]:
-        """Products in stock that fit a wish, or popular ones for an empty wish; none bought before or `shown`."""
-        return self._suggest(wish, language, customer_id, shown, k)
+        """Products in stock: what fits the wish, else what is like the latest one seen or bought, else popular ones.
+
+        None of those `seen`, bought before or `shown` in this chat.
+        """
+        return self._suggest(wish, language, customer_id, shown, k, seen)
 
     @property
     def steps(self) -> int:
@@ -300,7 +304,7 @@ class Assistant:
             text = _paragraphs(phrase(language, "human"), self._contact(language))
             return Answer("handover", text, name, decision.type_probability)
         if name == "suggest":
-            products = self._suggest(turn.text, language, turn.question.customer_id, (), SUGGESTIONS)
+            products = self._suggest(turn.text, language, turn.question.customer_id)
             text = phrase(language, "suggest" if products else "suggest_none")
             return Answer("answer", text, name, decision.type_probability, products=products)
         for kind, types in (("order", ORDER_TYPES), ("product", PRODUCT_TYPES)):
@@ -365,23 +369,38 @@ class Assistant:
         return Answer("clarify", phrase(language, "no_orders"), name)
 
     def _suggest(
-        self, wish: str, language: Language, customer_id: int, shown: Sequence[str], k: int
+        self,
+        wish: str,
+        language: Language,
+        customer_id: int,
+        shown: Sequence[str] = (),
+        k: int = SUGGESTIONS,
+        seen: Sequence[str] = (),
     ) -> tuple[SuggestedProduct, ...]:
-        bought = {item.product_id for order in self.shop.orders_of(customer_id) for item in order.items}
-        exclude = bought.union(shown)
+        orders = self.shop.orders_of(customer_id)  # newest first
+        known = [*seen[::-1], *(item.product_id for order in orders for item in order.items)]
+        exclude = {*known, *shown}
         if wish.strip():
-            products = self.catalogue.search(wish, language_of(wish, language), k, exclude=exclude)
-        else:
-            products = self.catalogue.popular(k=k, exclude=exclude)
-        return tuple(self._card(product, language) for product in products)
+            found = self.catalogue.search(wish, language_of(wish, language), k, exclude=exclude)
+            return tuple(self._card(product, language) for product in found)
+        cards = []
+        if known and (last := self.shop.product(known[0])):
+            reason = phrase(language, "reason_similar", title=last.title(language))
+            similar = self.catalogue.similar(last.id, k, exclude)
+            cards = [self._card(product, language, reason) for product in similar]
+        exclude.update(card.product_id for card in cards)
+        reason = phrase(language, "reason_popular")
+        popular = self.catalogue.popular(k=k - len(cards), exclude=exclude)
+        return (*cards, *(self._card(product, language, reason) for product in popular))
 
-    def _card(self, product: Product, language: Language) -> SuggestedProduct:
+    def _card(self, product: Product, language: Language, reason: str = "") -> SuggestedProduct:
         return SuggestedProduct(
             product.id,
             product.title(language),
             product.description(language),
             product.price_text(language),
             product.in_stock,
+            reason,
         )
 
 

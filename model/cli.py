@@ -1,12 +1,21 @@
-"""Commands of the model: training. They need the extras `worker` and `train`, which the bot does without."""
+"""Commands of the model: asking it in this process, and training it. They need the extra `worker`."""
 
+import asyncio
+import dataclasses
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.console import Console
+from typer.exceptions import TyperException
 
-app = typer.Typer(no_args_is_help=True, add_completion=False)
+if TYPE_CHECKING:
+    from model.assistant import Assistant
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
 train = typer.Typer(no_args_is_help=True, help="Train a model.")
 app.add_typer(train, name="train")
 
@@ -14,6 +23,67 @@ app.add_typer(train, name="train")
 @app.callback()
 def _commands() -> None:
     """kefu's model."""
+
+
+@app.command()
+def ask(
+    text: Annotated[str, typer.Argument(help="The customer's question.")],
+    language: Annotated[Literal["en", "zh"], typer.Option(help="Where the script does not tell.")] = "en",
+    customer: Annotated[int, typer.Option(help="Whose orders may be looked up.")] = 1,
+    model: Annotated[str, typer.Option(help="builtin, passages, or a checkpoint's folder.")] = "builtin",
+    shop: Annotated[Path | None, typer.Option(help="Folder of the shop's data.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object with everything.")] = False,
+) -> None:
+    """Ask the assistant in this process: no Redis, no Telegram.
+
+    Example: kefu ask "How long does delivery take?" --json
+    """
+    from model.types import Question
+
+    with _assistant(model, shop) as assistant:
+        answer = asyncio.run(assistant.answer(Question(text, language, customer)))
+    print(json.dumps(dataclasses.asdict(answer), ensure_ascii=False) if as_json else answer.text)
+
+
+@app.command()
+def suggest(
+    wish: Annotated[str, typer.Option(help="What the customer looks for, in their words.")] = "",
+    history: Annotated[str, typer.Option(help="Products they have seen or bought: ID,ID,…")] = "",
+    k: Annotated[int, typer.Option(min=1, max=50, help="How many.")] = 3,
+    language: Annotated[Literal["en", "zh"], typer.Option()] = "en",
+    shop: Annotated[Path | None, typer.Option(help="Folder of the shop's data.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object with everything.")] = False,
+) -> None:
+    """Suggest products: what fits the wish, else what is like the history, else what is popular.
+
+    Example: kefu suggest --history P1001,P1003 --wish "under 40" --k 5
+    """
+    seen = [name for name in history.replace(",", " ").split() if name]
+    with _assistant("passages", shop) as assistant:
+        if unknown := [name for name in seen if assistant.shop.product(name) is None]:
+            raise TyperException(f"the shop has no product {unknown[0]!r}; --history takes ids such as P1001")
+        products = asyncio.run(assistant.suggest(wish, language, 0, shown=(), seen=seen, k=k))
+    if as_json:
+        rows = [dataclasses.asdict(product) for product in products]
+        print(json.dumps({"products": rows}, ensure_ascii=False))
+    else:
+        for product in products:
+            print(f"{product.product_id}  {product.title}  {product.price}")
+
+
+@contextmanager
+def _assistant(model: str, shop: Path | None) -> Iterator["Assistant"]:
+    """An assistant; what cannot be loaded ends the command with one line."""
+    from model.assistant import Assistant
+    from model.checkpoint import CheckpointError
+    from model.shop import ShopError
+
+    try:
+        assistant = Assistant.load(model, shop)
+    except (CheckpointError, ShopError) as error:
+        raise TyperException(str(error)) from None
+    yield assistant
+    asyncio.run(assistant.close())
 
 
 @train.command("text")
