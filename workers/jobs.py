@@ -5,7 +5,6 @@ the main thread, through the chat's handle.
 """
 
 import asyncio
-import contextlib
 import json
 import logging
 import secrets
@@ -134,7 +133,9 @@ def provide(services: Services) -> None:
 
 async def answer(bot_id: int, chat_id: int) -> None:
     """The RQ job: answer what waits in a chat."""
-    (services,) = _slot
+    if not _slot:
+        raise NoRetry("this process has no assistant: start it with `kefu worker`")
+    services = _slot[0]
     try:
         await answer_chat(services.open_chat(bot_id, chat_id), services.assistant)
     except NoRetry:
@@ -293,8 +294,8 @@ class _Drafts:
 async def _end(task: "asyncio.Task[object]") -> None:
     """Cancel a task unless it is done, and wait until it has let go of the engine."""
     task.cancel()
-    with contextlib.suppress(BaseException):
-        await asyncio.wait({task})
+    await asyncio.wait({task})
+    if not task.cancelled():
         task.exception()
 
 

@@ -156,8 +156,10 @@ class BatchingWorker(BaseWorker):
         engine.start()
         logger.info("worker %s takes up to %d jobs at once", self.name, self.slots)
         try:
-            while not self._is_over(burst):
+            while True:
                 self._keep_house()
+                if self._is_over(burst):
+                    break
                 self._do_mail()
             self._give_back_all()
         finally:
@@ -234,6 +236,8 @@ class BatchingWorker(BaseWorker):
         if time.monotonic() < self._retry_at:
             return
         try:
+            if self._away:
+                self.connection.ping()
             for chore in self._chores:
                 if chore.due_at <= time.monotonic():
                     chore.run()
@@ -249,12 +253,7 @@ class BatchingWorker(BaseWorker):
 
     def _do_mail(self) -> None:
         """Wait for messages of the other threads, at most until something is due, and do them in order."""
-        due = [chore.due_at for chore in self._chores] + [self._poll_at]
-        wait = max(min(due), self._retry_at) - time.monotonic()
-        if self._stop_requested:
-            wait = min(wait, self._stop_at - time.monotonic() + 0.01)
-        if (self._hungry and self._free) or (self._todo and not self._away):
-            wait = 0.0
+        wait = self._next_at() - time.monotonic()
         with contextlib.suppress(queue.Empty):
             self._todo.append(self._mail.get(timeout=max(wait, 0.0)) if wait > 0 else self._mail.get_nowait())
             while True:
@@ -266,6 +265,18 @@ class BatchingWorker(BaseWorker):
                 self._note_away(error)
                 return
             self._todo.popleft()
+
+    def _next_at(self) -> float:
+        """When the main thread has something to do even if nobody tells it."""
+        if self._away:
+            at = self._retry_at
+        elif self._todo or (self._hungry and self._free):
+            at = 0.0
+        else:
+            at = min(chore.due_at for chore in self._chores)
+            if self._free:
+                at = min(at, self._poll_at)
+        return min(at, self._stop_at) if self._stop_requested else at
 
     def _note_away(self, error: redis.RedisError) -> None:
         if not self._away:

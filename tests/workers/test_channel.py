@@ -1,30 +1,16 @@
 """The intake: once per update, bounded, in one transaction."""
 
-import time
-
 import pytest
 import rq
 from redis import Redis
 from redis.asyncio import Redis as AsyncRedis
 
+from tests.redis_proxy import RedisProxy
+from tests.workers.shop_floor import BOT, message, notice
 from workers.channel import Accepted, Channel, connect
-from workers.contracts import CustomerMessage, OutboxEntry, Reply
+from workers.contracts import OutboxEntry
 from workers.sessions import SessionReader, Sessions
 from workers.settings import SettingsError
-
-BOT = 7
-
-
-def message(update_id: int, chat_id: int = 5, kind: str = "text", text: str = "hello") -> CustomerMessage:
-    return CustomerMessage(
-        id=f"m{update_id}", chat_id=chat_id, user_id=chat_id, message_id=update_id, kind=kind, text=text,
-        language="en", accepted_at=time.time(),
-    )  # fmt: skip
-
-
-def notice(entry_id: str = "n1", chat_id: int = 5) -> OutboxEntry:
-    reply = Reply(kind="notice", language="en", text="done")
-    return OutboxEntry(id=entry_id, chat_id=chat_id, reply=reply, created_at=time.time())
 
 
 @pytest.fixture
@@ -56,6 +42,16 @@ def test_repeated_update_is_one_job(channel: Channel, redis: Redis) -> None:
     assert queue(redis).count == 1
     assert redis.llen(channel.names.inbox(5)) == 1
     assert redis.hget(channel.names.stats, "duplicates") == b"1"
+
+
+def test_an_intake_whose_reply_is_lost_is_not_done_twice(redis: Redis, redis_url: str) -> None:
+    # redis-py reports the loss as a change of the watched key, so the intake looks again by itself.
+    with RedisProxy(redis_url) as proxy, connect(proxy.url) as client:
+        channel = Channel(client, BOT)
+        proxy.lose_reply_to(b"EXEC")
+        assert channel.accept(1, message(1)) is Accepted.DUPLICATE
+        assert proxy.lost == 1
+    assert (redis.llen(channel.names.inbox(5)), queue(redis).count) == (1, 1)
 
 
 def test_suggestions_have_their_own_queue(channel: Channel, redis: Redis) -> None:

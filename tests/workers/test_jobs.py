@@ -1,0 +1,165 @@
+"""The story of a job, in this process: order of restarts, limits, and RQ's own workers."""
+
+import asyncio
+from collections.abc import Iterator
+from typing import TypeVar
+
+import pytest
+import rq
+from redis import Redis
+
+from model.types import Answer, OnText, Question, SuggestedProduct
+from tests.workers.shop_floor import BOT, ShopFloor
+from workers.contracts import Turn
+from workers.echo import EchoAssistant
+from workers.jobs import Assistant, Chat, GivenUp, Services, answer_chat, provide
+from workers.leases import Leases
+from workers.mailbox import Mailbox
+from workers.sessions import Session, Sessions
+from workers.settings import QUEUES
+from workers.worker import Step
+
+T = TypeVar("T")
+
+
+async def inline(step: Step[T]) -> T:
+    """A process whose only thread is the main thread."""
+    return step()
+
+
+def post(step: Step[None]) -> None:
+    step()
+
+
+def open_chat(floor: ShopFloor, chat_id: int = 5) -> Chat:
+    queues = [rq.Queue(name, connection=floor.redis, serializer="json") for name in QUEUES]
+    ((_, _, execution),) = Leases(floor.redis, "w", queues, seconds=15).take(1)
+    mailbox, sessions = Mailbox(floor.redis, BOT), Sessions(floor.redis, BOT)
+    return Chat(chat_id, execution.composite_key, mailbox, sessions, 600, inline, post)
+
+
+class Interrupted(EchoAssistant):
+    """The customer writes again while each answer is being thought about."""
+
+    def __init__(self, floor: ShopFloor) -> None:
+        super().__init__()
+        self._floor = floor
+        self.asked: list[str] = []
+
+    async def answer(self, question: Question, on_text: OnText | None = None) -> Answer:
+        self.asked.append(question.text)
+        if len(self.asked) <= 4:
+            self._floor.say(f"and {len(self.asked)}")
+        return await super().answer(question, on_text)
+
+
+async def test_an_answer_restarts_at_most_twice(floor: ShopFloor) -> None:
+    floor.say("hello")
+    assistant = Interrupted(floor)
+    await answer_chat(open_chat(floor), assistant)
+    first, *_ = floor.texts()
+    assert assistant.asked[:3] == ["hello", "hello\nand 1", "hello\nand 1\nand 2"]
+    assert first == "hello\nand 1\nand 2"
+    answered = [message_id for entry in floor.replies() for message_id in entry.answers]
+    assert answered == ["m1", "m2", "m3", "m4", "m5"]
+
+
+class Remembering(EchoAssistant):
+    """Keeps the questions that it was asked."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.questions: list[Question] = []
+
+    async def answer(self, question: Question, on_text: OnText | None = None) -> Answer:
+        self.questions.append(question)
+        cards = (SuggestedProduct("p1", "Teapot", "", "24.90 EUR", True),)
+        return Answer("answer", "Look at this", "product_info", 1.0, "faq-1", "FAQ", cards)
+
+
+async def test_an_answer_is_remembered_with_its_products(floor: ShopFloor) -> None:
+    assistant = Remembering()
+    for text in ("a teapot?", "another?"):
+        floor.say(text)
+        await answer_chat(open_chat(floor), assistant)
+    (past,) = assistant.questions[1].history
+    assert (past.customer, past.reply, past.source_id) == ("a teapot?", "Look at this", "faq-1")
+    assert Sessions(floor.redis, BOT).read(5).shown == ("p1",)
+    reply = floor.replies()[0].reply
+    assert (reply.kind, reply.source, reply.cards[0].price) == ("suggestions", "FAQ", "24.90 EUR")
+
+
+async def test_in_a_group_customers_are_answered_one_by_one(floor: ShopFloor) -> None:
+    for update_id, user_id in enumerate((1, 1, 2), start=50):
+        floor.accept(update_id, chat_id=-9, user_id=user_id)
+    assistant = Remembering()
+    await answer_chat(open_chat(floor, -9), assistant)
+    assert [question.customer_id for question in assistant.questions] == [1, 2]
+
+
+class Broken(EchoAssistant):
+    async def answer(self, question: Question, on_text: OnText | None = None) -> Answer:
+        raise RuntimeError("no")
+
+
+async def test_the_fourth_attempt_apologises(floor: ShopFloor) -> None:
+    floor.say("hello")
+    floor.redis.hset(floor.names.claim(5), mapping={"execution": "dead", "turn": 0, "attempts": 3})
+    with pytest.raises(GivenUp):
+        await answer_chat(open_chat(floor), Broken())
+    assert [entry.reply.kind for entry in floor.replies()] == ["apology"]
+
+
+async def test_a_reply_is_dropped_when_a_person_takes_over(floor: ShopFloor) -> None:
+    class TakenOver(EchoAssistant):
+        async def answer(self, question: Question, on_text: OnText | None = None) -> Answer:
+            floor.hand_over()
+            return await super().answer(question, on_text)
+
+    floor.say("hello")
+    await answer_chat(open_chat(floor), TakenOver())
+    assert [entry.reply.kind for entry in floor.replies()] == ["notice"]
+
+
+@pytest.fixture
+def services(redis: Redis) -> Iterator[Assistant]:
+    assistant = EchoAssistant()
+    provide(Services(redis, assistant, inline, post))
+    yield assistant
+
+
+def test_rqs_own_worker_can_run_the_job(floor: ShopFloor, services: Assistant) -> None:
+    floor.say("hello")
+    rq.SimpleWorker(QUEUES, connection=floor.redis, serializer="json").work(burst=True)
+    assert floor.texts() == ["hello"]
+
+
+def test_history_fits_its_budget() -> None:
+    turns = tuple(Turn(customer="问" * 10, reply="a" * 40, at=number) for number in range(5))
+    session = Session(history=turns)
+    assert session.recent(45) == turns[-2:]
+    assert session.recent(0) == ()
+
+
+async def test_a_stop_while_an_answer_restarts_is_not_swallowed(floor: ShopFloor) -> None:
+    class Stubborn(EchoAssistant):
+        async def answer(self, question: Question, on_text: OnText | None = None) -> Answer:
+            try:
+                assert on_text
+                on_text("…")
+                await asyncio.sleep(10)
+            finally:
+                await asyncio.sleep(0.2)
+            return Answer("answer", "never")
+
+    floor.say("hello")
+    chat = open_chat(floor)
+    task = asyncio.create_task(answer_chat(chat, Stubborn()))
+    await asyncio.sleep(0.05)
+    floor.say("again")
+    task.cancel()
+    await asyncio.sleep(0.05)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert floor.replies() == []
