@@ -107,7 +107,8 @@ def _fuse(rankings: Iterable[np.ndarray], weights: Sequence[float]) -> np.ndarra
         rank = np.empty(len(scores))
         rank[np.argsort(-scores, kind="stable")] = np.arange(1, len(scores) + 1)
         parts.append(np.where(scores > 0, weight / (_RANK_OFFSET + rank), 0.0))
-    return np.sum(parts, axis=0)
+    fused: np.ndarray = np.sum(parts, axis=0)
+    return fused
 
 
 def _best(scores: np.ndarray, k: int) -> list[int]:
@@ -212,10 +213,10 @@ _OTHER_UNIT = (
     r"(?!\d|[.,]\d|\s*-?(?:years?|yrs?|months?|[ckm]?m\b|k?g\b|m?l\b|w\b|%|inch|people|persons"
     r"|岁|个|月|厘米|米|公斤|克|升|天|年|人))"
 )
-_AMOUNT = rf"(?:{_UNIT}\s*)?(\d{{1,3}}(?:,\d{{3}})+|\d+(?:[.,]\d{{1,2}})?){_OTHER_UNIT}(?:\s*{_UNIT})?"
+_AMOUNT = rf"(?:{_UNIT}\s*)?(?<!\d)(\d{{1,3}}(?:,\d{{3}}){{1,2}}|\d{{1,7}}(?:[.,]\d{{1,2}})?){_OTHER_UNIT}(?:\s*{_UNIT})?"
 _BETWEEN = re.compile(
     rf"(?:between|from)\s*{_AMOUNT}\s*(?:-|–|to|and)\s*{_AMOUNT}"
-    rf"|(?:{_UNIT}\s*)?(\d+)\s*(?:-|–|~|to|到|至)\s*(\d+)\s*{_UNIT}(?:之间)?"
+    rf"|(?:{_UNIT}\s*)?(?<!\d)(\d{{1,7}})\s*(?:-|–|~|to|到|至)\s*(?<!\d)(\d{{1,7}})\s*{_UNIT}(?:之间)?"
 )
 _AT_MOST = re.compile(
     rf"(?:under|below|less than|up to|at most|max(?:imum)?(?: of)?|(?:no|not) (?:more|over)(?: than)?|cheaper than|within"
@@ -226,7 +227,7 @@ _AT_LEAST = re.compile(
     rf"(?:over|above|more than|at least|starting at|超过|高于|不低于|至少)\s*{_AMOUNT}|{_AMOUNT}\s*(?:or more|and up|以上)"
 )
 _ABOUT = re.compile(
-    rf"(?:around|about|roughly|大约|大概)\s*(?:{_UNIT}\s*(\d+)|(\d+)\s*{_UNIT})|(\d+)\s*{_UNIT}?\s*左右"
+    rf"(?:around|about|roughly|大约|大概)\s*(?:{_UNIT}\s*(?<!\d)(\d{{1,7}})|(?<!\d)(\d{{1,7}})\s*{_UNIT})|(?<!\d)(\d{{1,7}})\s*{_UNIT}?\s*左右"
 )
 _CHILD = re.compile(
     r"\b(?:child(?:ren)?|kids?|sons?|daughters?|boys?|girls?|baby|babies|toddlers?|nephews?|nieces?|grand(?:child|son|daughter)"
@@ -264,7 +265,7 @@ class Wish:
 
 def parse_wish(text: str) -> Wish:
     """Take price limits and the mention of a child out of a wish: "under 50", "20到40元", "for my daughter"."""
-    rest = _normal(text)
+    rest = " ".join(_normal(text).split())
     for_child = bool(_CHILD.search(rest))
     low: Decimal | None = None
     high: Decimal | None = None
@@ -381,7 +382,8 @@ class _Racks:
         alike = np.array(
             [len(asked & covered) >= _ALIKE * len(asked) for covered in self._covered], dtype=bool
         )
-        return scores * ((scores[0] > 0) | alike)
+        fitting: np.ndarray = scores * ((scores[0] > 0) | alike)
+        return fitting
 
     def likeness(self, position: int) -> np.ndarray:
         """Scores of all products for the text of one of them."""

@@ -330,13 +330,6 @@ class Shop:
             language, ("status", "placed", "arrives", "total", "items", "carrier", "tracking"), values
         )
 
-    def order_line(self, order: Order, language: Language) -> str:
-        """An order in one line of a list: `KF-10023 · shipped · 12 May 2026 · 40.00 EUR`."""
-        amount = amount_text(order.total, self.profile.currency, language)
-        return " · ".join(
-            [order.id, STATUS_NAMES[language][order.status], date_text(order.placed, language), amount]
-        )
-
     def find_order_ids(self, text: str) -> list[str]:
         """The order ids that a message names, as the shop writes them, in reading order.
 

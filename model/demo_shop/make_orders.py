@@ -9,10 +9,14 @@ import random
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
+
+Row = dict[str, Any]
 
 FOLDER = Path(__file__).parent
 TODAY = date(2026, 11, 23)
 ORDERS = 200
+SEED = 7
 CARRIERS = {"DHL": "DE", "DPD": "01", "Hermes": "H10", "GLS": "GL"}
 
 ENGLISH = (
@@ -43,7 +47,7 @@ FIRST: dict[int, Sequence[tuple[str, int, Sequence[tuple[str, int]]]]] = {
 """Orders of the customers that a newcomer to the demo is: status, days ago, what was bought."""
 
 
-def customers() -> Iterator[dict[str, object]]:
+def make_customers() -> Iterator[Row]:
     """Customer 1 speaks English and customer 2 Chinese; the others as it comes."""
     english, chinese = iter(ENGLISH), iter(CHINESE)
     for number in range(1, len(ENGLISH) + len(CHINESE) + 1):
@@ -52,8 +56,9 @@ def customers() -> Iterator[dict[str, object]]:
         yield {"id": number, "name": name, "language": "zh" if speaks_chinese else "en"}
 
 
-def orders(draw: random.Random, products: Sequence[dict]) -> list[dict]:
+def make_orders(products: Sequence[Row]) -> list[Row]:
     """All orders, numbered by the day on which they were placed."""
+    draw = random.Random(SEED)
     by_title = {product["en"]["title"]: product for product in products}
     made = [
         _order(draw, customer, status, days, [(by_title[title], count) for title, count in wanted])
@@ -61,7 +66,7 @@ def orders(draw: random.Random, products: Sequence[dict]) -> list[dict]:
         for status, days, wanted in wishes
     ]
     weights = [product["popularity"] + 5 for product in products]
-    others = [row["id"] for row in customers() if row["id"] not in FIRST]
+    others = [row["id"] for row in make_customers() if row["id"] not in FIRST]
     while len(made) < ORDERS:
         days = draw.choice([draw.randint(0, 9), draw.randint(3, 40), draw.randint(20, 150)])
         chosen = {p["id"]: p for p in draw.choices(products, weights, k=draw.choice((1, 1, 1, 2, 2, 3)))}
@@ -87,8 +92,8 @@ def _status(draw: random.Random, days: int) -> str:
 
 
 def _order(
-    draw: random.Random, customer: int, status: str, days: int, wanted: Sequence[tuple[dict, int]]
-) -> dict:
+    draw: random.Random, customer: int, status: str, days: int, wanted: Sequence[tuple[Row, int]]
+) -> Row:
     placed = TODAY - timedelta(days=days)
     takes = draw.randint(2, 6)
     if status in ("delivered", "returned", "refunded"):
@@ -119,7 +124,7 @@ def _order(
     }
 
 
-def _write(name: str, rows: Iterable[dict]) -> None:
+def _write(name: str, rows: Iterable[Row]) -> None:
     lines = (json.dumps(row, ensure_ascii=False) for row in rows)
     (FOLDER / name).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
 
@@ -128,5 +133,5 @@ if __name__ == "__main__":
     catalogue = [
         json.loads(line) for line in (FOLDER / "products.jsonl").read_text(encoding="utf-8").splitlines()
     ]
-    _write("customers.jsonl", customers())
-    _write("orders.jsonl", orders(random.Random(7), catalogue))
+    _write("customers.jsonl", make_customers())
+    _write("orders.jsonl", make_orders(catalogue))
