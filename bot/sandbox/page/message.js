@@ -35,8 +35,9 @@ export class Message {
     } else {
       say(this.words, "text", "thinking");
     }
-    if (!can_stop) this.stop?.remove();
-    else if (!this.stop?.isConnected) this.bubble.append((this.stop = this.stopButton(draft_id)));
+    // Stop stands where the time will, so that the bubble keeps its height when the draft becomes the message.
+    if (!can_stop) this.meta.replaceChildren();
+    else if (!this.meta.firstChild) this.meta.append(this.stopButton(draft_id));
   }
 
   /** Show a message that was sent. A draft becomes it in place, so that nothing on the screen jumps. */
@@ -46,7 +47,6 @@ export class Message {
     this.text = text;
     delete this.node.dataset.draft;
     delete this.words.dataset.word;
-    this.stop?.remove();
     this.node.removeAttribute("aria-busy");
     this.node.dataset.messageId = message_id;
     this.node.classList.toggle("sticker", kind === "sticker");

@@ -94,8 +94,8 @@ const WORDS = {
 };
 
 const EXAMPLES = {
-  en: ["How long does delivery take?", "Where is my order?", "I need a gift under 30"],
-  zh: ["配送需要多久？", "我的订单到哪里了？", "想买一份礼物，100 元以内"],
+  en: ["How long does delivery take?", "Where is my order?", "/suggest a gift under 30 EUR"],
+  zh: ["配送需要多久？", "我的订单到哪里了？", "/suggest 30 欧元以内的礼物"],
 };
 const ADMIN_EXAMPLES = ["/queues", "/stats", "/help"];
 
