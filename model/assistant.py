@@ -55,6 +55,7 @@ UNDER_WAY = frozenset({"placed", "paid", "packed", "shipped"})
 """States of an order that has not reached its end."""
 
 _CHINESE = re.compile(r"[\u3400-\u9fff]")
+_LATIN_WORD = re.compile(r"[^\W\d_\u3400-\u9fff]*[A-Za-z][^\W\d_\u3400-\u9fff]*")
 _FOLLOW_UP = re.compile(r"^\s*((and|what about|how about|also|or)\b|那|还有|如果|要是|换成)", re.IGNORECASE)
 
 
@@ -406,11 +407,10 @@ class Assistant:
 
 def language_of(text: str, default: Language) -> Language:
     """The language a text is written in, where its script tells; else the customer's own."""
-    chinese = len(_CHINESE.findall(text))
-    letters = sum(character.isalpha() for character in text)
-    if letters and chinese * 3 >= letters:
+    chinese, latin = len(_CHINESE.findall(text)), len(_LATIN_WORD.findall(text))
+    if chinese > latin:
         return "zh"
-    return "en" if letters >= 8 and not chinese and text.isascii() else default
+    return "en" if latin >= 2 and not chinese else default
 
 
 async def _text(stream: AsyncIterator[Decision | str], page: _Page, on_text: OnText | None) -> str:
