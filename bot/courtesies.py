@@ -63,7 +63,7 @@ class Courtesies:
     async def _send(self) -> None:
         while True:
             chat_id, method = await self._queue.get()
-            if not await self._limits.spare(chat_id):
+            if isinstance(method, SendChatAction) and not await self._wait_for_room(chat_id):
                 continue
             try:
                 await self._bot(method, request_timeout=_CALL_SECONDS)
@@ -71,6 +71,14 @@ class Courtesies:
                 self._limits.pause(chat_id, error.retry_after)
             except AiogramError as error:
                 log.debug("a sign was lost", extra={"error": type(error).__name__})
+
+    async def _wait_for_room(self, chat_id: int) -> bool:
+        """A moment's patience, since a burst of signs is over soon. The end of a spinner counts nowhere."""
+        for _ in range(10):
+            if await self._limits.spare(chat_id):
+                return True
+            await asyncio.sleep(0.1)
+        return False
 
     async def _keep_typing(self) -> None:
         """Typing lasts five seconds in Telegram; renew it for those who wait, for a bounded time."""

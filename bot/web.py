@@ -82,12 +82,12 @@ def make_app(redis: Redis, names: Names, is_leader: Callable[[], bool]) -> web.A
 
 @asynccontextmanager
 async def serve(app: web.Application, port: int) -> AsyncIterator[int]:
-    """Serve on all interfaces; gives the port, which with 0 is any free one. Raises StartError if it is taken."""
+    """Serve on all IPv4 interfaces; gives the port, which with 0 is any free one. Raises StartError if it is taken."""
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     try:
         try:
-            await web.TCPSite(runner, port=port).start()
+            await web.TCPSite(runner, "0.0.0.0", port).start()
         except OSError as error:
             if error.errno not in (errno.EADDRINUSE, errno.EACCES):
                 raise

@@ -12,7 +12,7 @@ from typing import Literal
 
 import structlog
 
-_TOKEN = re.compile(r"\b\d{3,}:[A-Za-z0-9_-]{30,}")
+_TOKEN = re.compile(r"(?<!\d)\d{3,}:[A-Za-z0-9_-]{30,}")
 _QUIET = ("aiogram.event", "aiohttp.access", "asyncio", "rq.worker")
 
 
