@@ -18,11 +18,13 @@ from pathlib import Path
 
 import redis
 
+from workers.settings import SettingsError
+
 _PR_SET_PDEATHSIG = 1
 _START_SECONDS = 20.0
 
 
-class NoRedis(RuntimeError):
+class NoRedis(SettingsError):
     """A private Redis could not be started; the text says why and what to do."""
 
 

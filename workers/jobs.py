@@ -34,7 +34,10 @@ DRAFT_EVERY = 0.7
 
 
 class Assistant(Protocol):
-    """The door of `model.assistant`, and of the echo that stands in for it."""
+    """The door of `model.assistant`, and of the echo that stands in for it. `steps` grows while it works."""
+
+    @property
+    def steps(self) -> int: ...
 
     async def answer(self, question: Question, on_text: OnText | None = None) -> Answer: ...
 

@@ -16,7 +16,7 @@ from workers.embedded_redis import private_redis
 from workers.jobs import Assistant, Services, provide
 from workers.mailbox import known_bots
 from workers.operations import WorkerFigures
-from workers.settings import QUEUES, Settings
+from workers.settings import QUEUES, Settings, SettingsError
 from workers.watchdog import Watchdog
 from workers.worker import BatchingWorker, Chore, Timing
 
@@ -41,7 +41,9 @@ def run_worker(
         assistant = assistant or load_assistant(settings)
         wait_for_redis(connection)
         worker = _build(connection, settings, timing, assistant)
-        watchdog = Watchdog(lambda: worker.is_asking, _progress(worker, assistant), timing.stall)
+        watchdog = Watchdog(
+            lambda: worker.is_asking, lambda: assistant.steps + worker.load.jobs, timing.stall
+        )
         watchdog.start()
         stack.callback(watchdog.stop)
         worker.work(burst=burst)
@@ -50,18 +52,25 @@ def run_worker(
 
 
 def load_assistant(settings: Settings) -> Assistant:
-    """The assistant that the settings name. The model is loaded once per process, before the first job."""
+    """The assistant that the settings name. Raises SettingsError for a model or a shop that cannot be used."""
     if settings.model == "echo":
         return EchoAssistant(settings.echo_delay)
     from model.assistant import Assistant as ModelAssistant
+    from model.checkpoint import CheckpointError
+    from model.shop import ShopError
 
-    return ModelAssistant.load(
-        model=settings.model,
-        shop=settings.shop,
-        device=settings.device,
-        slots=settings.slots,
-        threads=settings.threads,
-    )
+    try:
+        return ModelAssistant.load(
+            model=settings.model,
+            shop=settings.shop,
+            device=settings.device,
+            slots=settings.slots,
+            threads=settings.threads,
+        )
+    except CheckpointError as error:
+        raise SettingsError(f"KEFU_MODEL: {error}") from error
+    except ShopError as error:
+        raise SettingsError(f"KEFU_SHOP: {error}") from error
 
 
 def wait_for_redis(connection: redis.Redis) -> None:
@@ -99,26 +108,19 @@ def _build(
             services.mailbox(bot_id).sweep(timing.sweep_age)
 
     worker.add_chore(Chore(timing.sweep_every, sweep))
-    worker.add_chore(Chore(timing.beat_every, _report(worker, settings, _progress(worker, assistant))))
+    worker.add_chore(Chore(timing.beat_every, _report(worker, settings, assistant)))
     return worker
 
 
-def _progress(worker: BatchingWorker, assistant: Assistant) -> Callable[[], int]:
-    """A counter that grows while work advances: the engine's steps, or at least its event loop's turns."""
-    if hasattr(assistant, "steps"):
-        return lambda: int(assistant.steps)
-    return lambda: worker.ticks
-
-
-def _report(worker: BatchingWorker, settings: Settings, progress: Callable[[], int]) -> Callable[[], None]:
+def _report(worker: BatchingWorker, settings: Settings, assistant: Assistant) -> Callable[[], None]:
     """Publishes the worker's own figures; they expire soon after the last time."""
-    key, steps = WORKER_PREFIX + worker.name, progress()
+    key, steps = WORKER_PREFIX + worker.name, assistant.steps
 
     def report() -> None:
         nonlocal steps
         load, now = worker.take_load(), time.monotonic()
         seconds = max(now - load.since, 1e-9)
-        before, steps = steps, progress()
+        before, steps = steps, assistant.steps
         figures = WorkerFigures(
             name=worker.name,
             slots=worker.slots,

@@ -142,7 +142,6 @@ class BatchingWorker(BaseWorker):
         self._calls = 0
         self._load_at = time.monotonic()
         self.loop = asyncio.new_event_loop()
-        self.ticks = 0
 
     # --- what the world asks of it ------------------------------------------------------------------------
 
@@ -415,16 +414,11 @@ class BatchingWorker(BaseWorker):
 
     def _run_loop(self) -> None:
         asyncio.set_event_loop(self.loop)
-        self.loop.call_soon(self._tick)
         self.loop.run_forever()
         left = asyncio.all_tasks(self.loop)
         for task in left:
             task.cancel()
         self.loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
-
-    def _tick(self) -> None:
-        self.ticks += 1
-        self.loop.call_later(0.2, self._tick)
 
     def _begin(self, running: _Running) -> None:
         running.task = self.loop.create_task(self._perform(running))

@@ -1,5 +1,7 @@
 """The intake: once per update, bounded, in one transaction."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 import rq
 from redis import Redis
@@ -52,6 +54,15 @@ def test_an_intake_whose_reply_is_lost_is_not_done_twice(redis: Redis, redis_url
         assert channel.accept(1, message(1)) is Accepted.DUPLICATE
         assert proxy.lost == 1
     assert (redis.llen(channel.names.inbox(5)), queue(redis).count) == (1, 1)
+
+
+def test_two_intakes_of_one_update_are_one(redis: Redis, redis_url: str) -> None:
+    with connect(redis_url) as other, ThreadPoolExecutor(2) as threads:
+        channels = [Channel(redis, BOT, chat_limit=1000), Channel(other, BOT, chat_limit=1000)]
+        for update_id in range(30):
+            outcomes = list(threads.map(Channel.accept, channels, [update_id] * 2, [message(update_id)] * 2))
+            assert set(outcomes) == {Accepted.ACCEPTED, Accepted.DUPLICATE}
+    assert queue(redis).count == 30
 
 
 def test_suggestions_have_their_own_queue(channel: Channel, redis: Redis) -> None:

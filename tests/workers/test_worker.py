@@ -144,6 +144,20 @@ def test_a_worker_waits_for_a_redis_that_goes_away(floor: ShopFloor) -> None:
     assert floor.log_of().read_text().count("Redis is away") == 1
 
 
+def test_a_worker_is_woken_again_after_redis_was_away(floor: ShopFloor) -> None:
+    with RedisProxy(floor.url) as proxy:
+        floor.start_worker(
+            redis_url=proxy.url, timing={"poll_every": 60, "maintain_every": 60, "sweep_age": 60}
+        )
+        until(lambda: floor.redis.keys("kefu:worker:*"))
+        proxy.go_away()
+        time.sleep(1)
+        proxy.come_back()
+        until(lambda: floor.redis.pubsub_numpat())
+        floor.say("hello")
+        until(floor.replies, seconds=2)
+
+
 def test_poison_ends_in_one_apology_and_names_nobody(floor: ShopFloor) -> None:
     floor.say("poison of a customer")
     floor.start_worker(burst=True).wait(20)
