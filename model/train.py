@@ -33,6 +33,9 @@ from model.tokenizer import Tokenizer
 
 STATE = "state.pt"
 _TOKENIZER_DIALOGUES = 12_000
+_TYPE_LESSONS = 14_000
+"""Dialogues at the beginning that are mostly questions without facts: copying is learned fast, types are not."""
+
 _VALIDATION_SEED = 1_000_003
 _TRAINING_SEED = 7
 _PICTURE = "loss.png"
@@ -88,17 +91,26 @@ class State:
     best: float = -1.0
 
 
-def mixed(makers: Sequence[DialogueMaker]) -> Callable[[Random], Dialogue]:
-    """One maker out of several, each as often as the others."""
-    return lambda rng: rng.choice(makers).make(rng)
+Make = Callable[[Random, int], Dialogue]
+"""Makes a dialogue, given how many came before."""
 
 
-def train_tokenizer(make: Callable[[Random], Dialogue], vocab_size: int, dialogues: int) -> Tokenizer:
+def mixed(makers: Sequence[DialogueMaker]) -> Make:
+    """One maker out of several, each as often as the others; at first mostly lessons in question types."""
+
+    def make(rng: Random, number: int) -> Dialogue:
+        share = 0.8 if number < _TYPE_LESSONS else 0.25
+        return rng.choice(makers).make(rng, share)
+
+    return make
+
+
+def train_tokenizer(make: Make, vocab_size: int, dialogues: int) -> Tokenizer:
     """A vocabulary learned from the kind of text that the network will read."""
     rng = Random(_TRAINING_SEED)
     texts = []
     for _ in range(dialogues):
-        dialogue = make(rng)
+        dialogue = make(rng, _TYPE_LESSONS)
         texts += [f"{fact.title}: {fact.text}" for fact in dialogue.facts]
         texts += [text for exchange in dialogue.exchanges for text in (exchange.question, exchange.answer)]
     return Tokenizer.train(texts, vocab_size, SPECIAL_TOKENS)
@@ -118,7 +130,7 @@ class Trainer:
         self,
         settings: Settings,
         tokenizer: Tokenizer,
-        make: Callable[[Random], Dialogue],
+        make: Make,
         state: State | None = None,
     ) -> None:
         torch.manual_seed(settings.seed)
@@ -174,9 +186,7 @@ class Trainer:
         path.with_suffix(".new").replace(path)
 
     @classmethod
-    def resume(
-        cls, path: Path, settings: Settings, tokenizer: Tokenizer, make: Callable[[Random], Dialogue]
-    ) -> "Trainer":
+    def resume(cls, path: Path, settings: Settings, tokenizer: Tokenizer, make: Make) -> "Trainer":
         """The run that `save` wrote. Raises TrainingError when it was another run."""
         saved = torch.load(path, map_location=settings.device, weights_only=True)
         if saved["settings"] != _plan(settings):

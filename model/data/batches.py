@@ -14,7 +14,7 @@ from model.data.dialogues import Dialogue
 from model.prompt import render_answer, render_facts, render_question
 from model.tokenizer import Tokenizer
 
-DECISION_WEIGHT = 3.0
+DECISION_WEIGHT = 6.0
 """How much the question type and the key count beside a word of the answer."""
 
 _POOL = 192
@@ -80,7 +80,7 @@ class Position:
 
 
 def stream(
-    make: Callable[[Random], Dialogue],
+    make: Callable[[Random, int], Dialogue],
     tokenizer: Tokenizer,
     batch_tokens: int,
     context: int,
@@ -89,11 +89,11 @@ def stream(
 ) -> Iterator[Batch]:
     """Batches of at most `batch_tokens` padded tokens, from `position` on, which moves with what was taken.
 
-    Dialogues longer than the context are left out.
+    `make` is told how many dialogues came before. Dialogues longer than the context are left out.
     """
     while True:
         rng = Random(f"{seed}:{position.pool}")
-        batches = _pool(make, tokenizer, batch_tokens, context, rng)
+        batches = _pool(make, tokenizer, batch_tokens, context, position.pool, rng)
         while position.batch < len(batches):
             position.batch += 1
             yield collate(batches[position.batch - 1])
@@ -101,9 +101,15 @@ def stream(
 
 
 def _pool(
-    make: Callable[[Random], Dialogue], tokenizer: Tokenizer, batch_tokens: int, context: int, rng: Random
+    make: Callable[[Random, int], Dialogue],
+    tokenizer: Tokenizer,
+    batch_tokens: int,
+    context: int,
+    number: int,
+    rng: Random,
 ) -> list[list[Row]]:
-    rows = [encode(make(rng), tokenizer) for _ in range(max(_POOL, batch_tokens // 40))]
+    size = max(_POOL, batch_tokens // 40)
+    rows = [encode(make(rng, number * size + i), tokenizer) for i in range(size)]
     rows = sorted((row for row in rows if len(row.ids) <= context), key=lambda row: len(row.ids))
     batches: list[list[Row]] = []
     for row in rows:

@@ -90,7 +90,7 @@ _SENTENCE = {
     "en": re.compile(r"[A-Z][^.!?\n]{25,170}[.!?](?=\s|$)"),
     "zh": re.compile(r"[\u4e00-\u9fff][^。！？\n]{9,60}[。！？]"),
 }
-_MARKUP = re.compile(r"[*_#`|\[\]{}<>\\\"“”]")
+_MARKUP = re.compile(r"[*_#`|\[\]{}<>\\]")
 
 FILES = (
     "support/bitext-27k.jsonl.gz",

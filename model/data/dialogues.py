@@ -31,9 +31,13 @@ _PLACEHOLDER = re.compile(r"\{([a-z]+\d?)\}")
 _KNOWLEDGE = tuple(
     name
     for name in QUESTION_TYPES
-    if name not in PRODUCT_TYPES | SMALL_TALK_TYPES | {"human", "suggest", "other", "complaint"}
+    if name not in PRODUCT_TYPES | SMALL_TALK_TYPES | {"human", "suggest", "other"}
 )
 _ANSWERED_BY_CODE = ("other", "other", "other", "human", "suggest", "complaint")
+_WORD = re.compile(r"\b[A-Za-z]{5,}\b")
+_RUN = re.compile(
+    r"[A-Za-z]{4,}|(?<![\u4e00-\u9fff])[\u4e00-\u9fff]{2,4}|[\u4e00-\u9fff]{2,4}(?![\u4e00-\u9fff])"
+)
 _NEIGHBOURS = {
     key: row[max(0, i - 1)] + row[i + 1 : i + 2]
     for row in ("qwertyuiop", "asdfghjkl", "zxcvbnm")
@@ -64,8 +68,8 @@ class _Source:
     pinned: list[tuple[str, str]] = field(default_factory=list)
     """Patterns of questions with the sentences that answer them."""
     calls: tuple[str, ...] = ()
-    words: list[tuple[str, str]] = field(default_factory=list)
-    """Telling words with the sentence that they stand in."""
+    lines: Sequence[str] = ()
+    """The sentences of a passage."""
     state: str = ""
     values: Mapping[str, str] = field(default_factory=dict)
 
@@ -102,13 +106,13 @@ class DialogueMaker:
         self._abouts = corpus.abouts if script.language == "en" else []
         self._with_passages = [name for name in _KNOWLEDGE if self._topics[name].passages]
 
-    def make(self, rng: Random) -> Dialogue:
-        """A dialogue of any kind."""
-        return self.without_facts(rng) if rng.random() < 0.12 else self.with_facts(rng)
+    def make(self, rng: Random, without_facts: float = 0.25) -> Dialogue:
+        """A dialogue of either kind; `without_facts` is the share of the second."""
+        return self.without_facts(rng) if rng.random() < without_facts else self.with_facts(rng)
 
     def without_facts(self, rng: Random) -> Dialogue:
         """Several unrelated questions and nothing to answer them from: the densest lesson in question types."""
-        turns = [self._without_source(rng.choice(QUESTION_TYPES), rng) for _ in range(rng.randint(3, 7))]
+        turns = [self._without_source(rng.choice(QUESTION_TYPES), rng) for _ in range(rng.randint(3, 8))]
         return self._finish([], turns, rng)
 
     def with_facts(self, rng: Random) -> Dialogue:
@@ -142,17 +146,20 @@ class DialogueMaker:
     def _passages(self, name: str, rng: Random) -> list[_Source]:
         """A topic's passage, sometimes in the words of unrelated prose, sometimes with a second one beside it."""
         topic = self._topics[name]
-        if self._prose and rng.random() < 0.3:
-            return [self._prose_passage(topic, rng)]
         main = rng.choice([passage for passage in topic.passages if not passage.asks])
         others = [passage for passage in topic.passages if passage.asks]
-        sources = self._written_passage(topic, main, rng)
-        if others and rng.random() < 0.5:
+        if self._prose and rng.random() < 0.3:
+            sources = [self._prose_passage(topic, rng)]
+        else:
+            sources = self._written_passage(topic, main, rng)
+        if others and rng.random() < 0.4:
             other = rng.choice(others)
             for source in self._written_passage(topic, other, rng, split=False):
                 source.pinned += [(ask, source.main) for ask in other.asks]
                 source.main = ""
                 sources.append(source)
+        elif self._prose and rng.random() < 0.2:
+            sources.append(self._prose_passage(topic, rng))
         return sources
 
     def _written_passage(
@@ -168,15 +175,18 @@ class DialogueMaker:
             if asks:
                 head = self._filled(rng.choice(passage.titles), values, rng)
                 pinned = [(ask, text) for ask in asks]
-                sources.append(_Source(topic.name, head, text, pinned=pinned))
+                sources.append(_Source(topic.name, head, text, pinned=pinned, lines=(text,)))
         if apart:
             lines = [(text, asks) for text, asks in lines if not asks]
         main = self._joined([text for text, asks in lines if not asks][:3])
         if self._prose and rng.random() < 0.1:
             lines.append((rng.choice(self._prose)[0], ()))
-        body = self._joined([self._filled(text, values, rng, sample=False) for text, _ in lines])
+        texts = [self._filled(text, values, rng, sample=False) for text, _ in lines]
         pinned = [(ask, text) for text, asks in lines for ask in asks]
-        return [_Source(topic.name, title, body, main=main, pinned=pinned, calls=passage.calls), *sources]
+        whole = _Source(
+            topic.name, title, self._joined(texts), main=main, pinned=pinned, calls=passage.calls, lines=texts
+        )
+        return [whole, *sources]
 
     def _prose_passage(self, topic: Topic, rng: Random) -> _Source:
         """A passage of the topic in words that the scripts do not have: a lesson in copying what stands there."""
@@ -186,18 +196,14 @@ class DialogueMaker:
             for text in rng.choice(self._prose)[: rng.randint(1, 4)]
         ]
         title = self._filled(rng.choice(rng.choice(topic.passages).titles), values, rng)
-        words = [(word, line) for line in lines[2:] if (word := self._telling_word(line, lines, rng))]
         main = self._joined(lines[:2])
-        return _Source(topic.name, title, self._joined(lines), main=main, words=words)
+        return _Source(topic.name, title, self._joined(lines), main=main, lines=lines)
 
-    def _telling_word(self, line: str, lines: Sequence[str], rng: Random) -> str:
-        """A word or run of characters that stands in this line alone."""
-        if self.language == "zh":
-            runs = re.findall(r"[\u4e00-\u9fff]{3,5}", line)
-        else:
-            runs = re.findall(r"\b[a-z]{6,}\b", line)
-        rest = " ".join(other for other in lines if other != line)
-        alone = [run for run in runs if run not in rest]
+    def _telling_word(self, line: str, sources: Sequence[_Source], rng: Random) -> str:
+        """A word or run of characters of this line that stands nowhere else; empty if there is none."""
+        pattern = _RUN if self.language == "zh" else _WORD
+        everything = " ".join(f"{source.title} {source.text}" for source in sources).lower()
+        alone = [word for word in pattern.findall(line) if everything.count(word.lower()) == 1]
         return rng.choice(alone) if alone else ""
 
     def _order(self, rng: Random) -> _Source:
@@ -268,23 +274,23 @@ class DialogueMaker:
         """A question that this source answers; None if it cannot be asked without naming another."""
         if source.kind != "passage":
             return self._about_record(source, sources, last, rng)
-        if (
-            source.topic in ORDER_TYPES
-            and any(other.kind == "order" for other in sources)
-            and not source.pinned
-        ):
-            return None
-        rivals = [
-            other
-            for other in sources
-            if other.topic == source.topic and other.main and other.kind == "passage"
-        ]
         to_record = source.topic in ORDER_TYPES and any(other.kind == "order" for other in sources)
         pinned = [] if self.held_out else source.pinned
         if pinned and (not source.main or to_record or rng.random() < 0.45):
             pattern, answer = rng.choice(pinned)
             return self._turn(self._grammar.sample(pattern, rng), source.topic, source, answer, rng)
-        if not source.main or to_record or rivals != [source]:
+        if to_record:
+            return None
+        rivals = [
+            other for other in sources if other.topic == source.topic and other.main and other is not source
+        ]
+        if source.lines and (rivals or rng.random() < 0.08):
+            line = rng.choice(source.lines)
+            if word := self._telling_word(line, sources, rng):
+                joints = ("", "，", " ") if self.language == "zh" else (" ", ", ", " - ", " for ", " with ")
+                question = f"{self._phrasing(source.topic, rng)}{rng.choice(joints)}{word}"
+                return self._turn(question, source.topic, source, line, rng)
+        if not source.main or rivals:
             return None
         return self._turn(self._phrasing(source.topic, rng), source.topic, source, source.main, rng)
 
@@ -312,9 +318,10 @@ class DialogueMaker:
     def _follow_up(self, last: _Source, sources: Sequence[_Source], rng: Random) -> _Turn | None:
         """A short "and for express?" that only the exchange before makes clear."""
         pattern = self._grammar.sample(rng.choice(self.script.follow_ups), rng)
-        if last.words and rng.random() < 0.7:
-            word, answer = rng.choice(last.words)
-            return self._turn(pattern.replace("{call}", word), last.topic, last, answer, rng)
+        if len(last.lines) > 1 and rng.random() < 0.5:
+            line = rng.choice(last.lines)
+            if word := self._telling_word(line, sources, rng):
+                return self._turn(pattern.replace("{call}", word), last.topic, last, line, rng)
         called = [
             source for source in sources if source is not last and source.calls and source.kind == "passage"
         ]

@@ -4,7 +4,7 @@ from random import Random
 
 import pytest
 
-from model.data.batches import Position, encode, stream
+from model.data.batches import DECISION_WEIGHT, Position, encode, stream
 from model.data.dialogues import DialogueMaker
 from model.data.en_topics import EN
 from model.data.grammar import Grammar
@@ -163,13 +163,13 @@ def test_loss_falls_on_decisions_answers_and_their_ends_only(tokenizer: Tokenize
     for exchange in dialogue.exchanges:
         assert f"<t:{exchange.question_type}>" in learned
         assert exchange.answer in learned
-    assert row.weights.count(3.0) == 2 * len(dialogue.exchanges)
+    assert row.weights.count(DECISION_WEIGHT) == 2 * len(dialogue.exchanges)
     assert tokenizer.special_tokens == SPECIAL_TOKENS
 
 
 def test_stream_goes_on_from_any_position(tokenizer: Tokenizer):
     def batches(position: Position, number: int) -> list[list[int]]:
-        flow = stream(DialogueMaker(EN).make, tokenizer, 1024, 640, seed=4, position=position)
+        flow = stream(mixed([DialogueMaker(EN)]), tokenizer, 1024, 640, seed=4, position=position)
         return [next(flow).targets.tolist() for _ in range(number)]
 
     whole = batches(Position(), 9)

@@ -52,7 +52,7 @@ def test_two_layers_learn_ten_dialogues_by_heart(tokenizer):
         dialogue = maker.without_facts(rng)
         ten.append(replace(dialogue, exchanges=dialogue.exchanges[:1]))
     trainer = Trainer(
-        settings(steps=250, learning_rate=5e-3, batch_tokens=1024), tokenizer, lambda rng: rng.choice(ten)
+        settings(steps=250, learning_rate=5e-3, batch_tokens=1024), tokenizer, lambda rng, _: rng.choice(ten)
     )
     for step in range(250):
         loss = trainer.step(step / 250)
@@ -61,7 +61,7 @@ def test_two_layers_learn_ten_dialogues_by_heart(tokenizer):
 
 
 def test_interrupted_run_equals_uninterrupted(tokenizer, tmp_path: Path):
-    make = DialogueMaker(ZH).make
+    make = mixed([DialogueMaker(ZH)])
     whole = Trainer(settings(), tokenizer, make)
     losses = [whole.step(step / 6) for step in range(6)]
 
@@ -75,7 +75,7 @@ def test_interrupted_run_equals_uninterrupted(tokenizer, tmp_path: Path):
 
 
 def test_run_with_other_settings_is_not_resumed(tokenizer, tmp_path: Path):
-    make = DialogueMaker(EN).make
+    make = mixed([DialogueMaker(EN)])
     Trainer(settings(), tokenizer, make).save(tmp_path / "state.pt")
     with pytest.raises(TrainingError, match="other settings"):
         Trainer.resume(tmp_path / "state.pt", settings(seed=2), tokenizer, make)
