@@ -81,7 +81,7 @@ class _Index:
     def __init__(self, documents: Sequence[Sequence[tuple[str, int]]]) -> None:
         self._size = len(documents)
         self._rankings = []
-        for analyse in (_words, _grams):
+        for row, analyse in enumerate((_words, _grams)):
             tokens = [
                 [token for text, weight in document for token in analyse(_normal(text)) * weight]
                 for document in documents
@@ -89,12 +89,12 @@ class _Index:
             if any(tokens):
                 ranking = bm25s.BM25(k1=1.2, b=0.5)
                 ranking.index(tokens, show_progress=False)
-                self._rankings.append((analyse, ranking))
+                self._rankings.append((row, analyse, ranking))
 
     def scores(self, text: str) -> np.ndarray:
         """One row a ranking, one column a document."""
         rows = np.zeros((2, self._size), dtype=np.float64)
-        for row, (analyse, ranking) in enumerate(self._rankings):
+        for row, analyse, ranking in self._rankings:
             if tokens := analyse(text):
                 rows[row] = ranking.get_scores(tokens)
         return rows
@@ -130,7 +130,10 @@ class Hit:
 
 
 class Knowledge:
-    """All passages of a shop. The first passage of a topic is taken for its main one."""
+    """All passages of a shop.
+
+    The first passage of a topic is its main one: it goes before the others unless they say more of what was asked.
+    """
 
     def __init__(self, passages: Iterable[Passage]) -> None:
         passages = tuple(passages)
@@ -164,9 +167,12 @@ class _Shelf:
         names = [called.get(topic, {}).get(language, "") for topic in topics]
         self._own = _Index([[(p.title, _TITLE_WEIGHT), (p.text, 1)] for p in passages])
         self._topical = _Index([[(name, 1)] for name in names])
+        first = {passage.topic: i for i, passage in reversed(list(enumerate(passages)))}
+        self._main = [i if p.topic == "other" else first[p.topic] for i, p in enumerate(passages)]
+        self._said = [frozenset(_grams(_normal(f"{passage.title} {passage.text}"))) for passage in passages]
         self._covered = [
-            frozenset(_grams(_normal(f"{passage.title} {passage.text} {names[topic]}")))
-            for passage, topic in zip(passages, self._topic, strict=True)
+            said.union(_grams(_normal(names[topic])))
+            for said, topic in zip(self._said, self._topic, strict=True)
         ]
         self._frequency = Counter(gram for grams in self._covered for gram in grams)
 
@@ -178,9 +184,17 @@ class _Shelf:
         scores = self._own.scores(text) + _TOPIC_WEIGHT * self._topical.scores(text)[:, self._topic]
         fused = _fuse(scores, (1, 1))
         asked = set(_grams(text))
+        found: dict[int, float] = {}
+        for i in _best(fused, len(fused)):
+            main = self._main[i]
+            if fused[main] > 0 and self._share(asked, self._said[main]) >= self._share(asked, self._said[i]):
+                found.setdefault(main, float(fused[i]))
+            found.setdefault(i, float(fused[i]))
+            if len(found) >= k:
+                break
         return [
-            Hit(self.passages[i], float(fused[i]), self._share(asked, self._covered[i]))
-            for i in _best(fused, k)
+            Hit(self.passages[i], score, self._share(asked, self._covered[i]))
+            for i, score in list(found.items())[: max(k, 0)]
         ]
 
     def _share(self, asked: Collection[str], covered: Collection[str]) -> float:
