@@ -28,7 +28,7 @@ VALUE = re.compile(
     | \+?\(?{_NUMBER}\)?(?:[ -]\d{{2,}}){{2,}}                              # a phone number in groups
     | [A-Za-z]{{1,6}}-?\d[\w-]*\w | [A-Za-z]{{1,4}}\d                       # an id such as KF-10023 or A5
     | {_NUMBER}(?:\s?[-–—~～至到]\s?{_NUMBER})*
-      (?:\s?(?:%|％|[欧美日港]?元|英镑|瑞士法郎|块钱|{CURRENCY}|[ap]m\b))?   # a number, range, price or time
+      (?:\s?(?:%|％|[欧美日港]?元|英镑|瑞士法郎|块钱|{CURRENCY}(?![a-z])|[ap]m\b))?   # a number, range, price or time
     """,
     re.VERBOSE | re.ASCII | re.IGNORECASE,
 )
