@@ -31,7 +31,7 @@ class Alerts:
         lines = []
         for raw in await self._redis.lrange(self._names.alerts, 0, count - 1):
             alert = json.loads(raw)
-            at = datetime.fromtimestamp(alert.pop("at"), UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+            at = datetime.fromtimestamp(alert.pop("at", 0), UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
             details = (str(value) for value in alert.values() if value not in (None, ""))
             lines.append(" · ".join((at, *details)))
         return lines
