@@ -46,6 +46,20 @@ class Grammar:
         """How many expansions there are."""
         return self._count(parse(pattern))
 
+    def regex(self, pattern: str) -> re.Pattern[str]:
+        """What matches the expansions of a pattern, whatever their spaces and capitals."""
+        return re.compile(self._regex(parse(pattern)), re.IGNORECASE)
+
+    def _regex(self, choice: _Choice) -> str:
+        branches = (
+            "".join(
+                _literal(part) if isinstance(part, str) else self._regex(self._resolve(part))
+                for part in branch
+            )
+            for branch in choice.branches
+        )
+        return f"(?:{'|'.join(branches)})"
+
     def _draw(self, choice: _Choice, rng: Random) -> str:
         return "".join(
             part if isinstance(part, str) else self._draw(self._resolve(part), rng)
@@ -110,6 +124,10 @@ def _parse_choice(tokens: list[str], pattern: str) -> _Choice:
         else:
             branches[-1].append(token)
     return _Choice(tuple(tuple(branch) for branch in branches))
+
+
+def _literal(text: str) -> str:
+    return re.sub(r"(?:\\ )+", r"\\s*", re.escape(text))
 
 
 def _tidy(text: str) -> str:
