@@ -56,7 +56,9 @@ async def _serve(port: int, open_browser: bool) -> int:
     async with contextlib.AsyncExitStack() as undo:
         undo.push_async_exit(stack)
         console.print(f"Chat page   [link]{stack.sandbox.url}/[/link]")
-        console.print(f"Customers write in the columns; user {ADMIN_ID} is the shop's admin: try /queues there.")
+        console.print(
+            f"Customers write in the columns; user {ADMIN_ID} is the shop's admin: try /queues there."
+        )
         console.print("Stop with Ctrl-C.")
         if open_browser:
             await asyncio.to_thread(webbrowser.open, f"{stack.sandbox.url}/")

@@ -85,7 +85,7 @@ async def run(settings: Settings) -> None:
         webhook = Webhook(bot, dispatcher, secret_of(settings), quarantine)
         if settings.webhook_url:
             app.router.add_post(path_of(settings.webhook_url), webhook.handle)
-        port = await stack.enter_async_context(serve(app, settings.http_port))
+        port = await stack.enter_async_context(serve(app, settings.http_host, settings.http_port))
 
         await wait_for_redis(redis)
         me = await call_until_answered(bot, GetMe())

@@ -81,23 +81,22 @@ def make_app(redis: Redis, names: Names, is_leader: Callable[[], bool]) -> web.A
 
 
 @asynccontextmanager
-async def serve(app: web.Application, port: int) -> AsyncIterator[int]:
-    """Serve on all IPv4 interfaces; gives the port, which with 0 is any free one. Raises StartError if it is taken."""
+async def serve(app: web.Application, host: str, port: int) -> AsyncIterator[int]:
+    """Serve on one address; gives the port, which with 0 is any free one. Raises StartError if it cannot be had."""
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     try:
         try:
-            await web.TCPSite(runner, "0.0.0.0", port).start()
+            await web.TCPSite(runner, host, port).start()
         except OSError as error:
-            if error.errno not in (errno.EADDRINUSE, errno.EACCES):
-                raise
-            reason = (
-                "in use by another program"
-                if error.errno == errno.EADDRINUSE
-                else "not allowed for this user"
-            )
+            reasons = {
+                errno.EADDRINUSE: "in use by another program",
+                errno.EACCES: "not allowed for this user",
+            }
+            reason = reasons.get(error.errno or 0, f"not to be had on {host} ({error.strerror})")
             raise StartError(
-                f"port {port} is {reason}. Set KEFU_HTTP_PORT to another one, or to 0 for any."
+                f"port {port} is {reason}. Set KEFU_HTTP_PORT to another one, or to 0 for any; "
+                "KEFU_HTTP_HOST is the address."
             ) from None
         yield runner.addresses[0][1]
     finally:

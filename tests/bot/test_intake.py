@@ -176,7 +176,7 @@ async def test_health_and_metrics_show_figures_and_no_chats(
     redis.hincrby(names.stats, "accepted", 3)
     async with (
         connect_async(redis_url) as client,
-        serve(make_app(client, names, lambda: True), 0) as port,
+        serve(make_app(client, names, lambda: True), "127.0.0.1", 0) as port,
         ClientSession(f"http://127.0.0.1:{port}") as session,
     ):
         health = await (await session.get("/health")).json()
@@ -190,7 +190,7 @@ async def test_health_is_503_without_redis(idle_shop: Shop, wire: RedisProxy) ->
     wire.go_away()
     async with (
         connect_async(wire.url) as client,
-        serve(make_app(client, idle_shop.names, lambda: False), 0) as port,
+        serve(make_app(client, idle_shop.names, lambda: False), "127.0.0.1", 0) as port,
         ClientSession(f"http://127.0.0.1:{port}") as session,
     ):
         assert (await session.get("/health")).status == 503
