@@ -56,11 +56,17 @@ def shop() -> Shop:
     return Shop.load()
 
 
+@functools.cache
+def assistant_of(shop: Shop) -> Assistant:
+    return Assistant(shop, NoVoice())
+
+
 def ask(
     shop: Shop, voice: object, text: str, customer: int = 1, history: tuple[PastTurn, ...] = ()
 ) -> Answer:
     seen: list[str] = []
-    assistant = Assistant(shop, voice)  # type: ignore[arg-type]
+    assistant = copy.copy(assistant_of(shop))  # indexing the shop once is enough
+    assistant._voice = voice  # type: ignore[assignment]
     answer = asyncio.run(assistant.answer(Question(text, "en", customer, history), seen.append))
     assert not seen or answer.text.startswith(seen[-1]) or answer.kind == "passage"
     return answer
