@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol, Self
 
+import torch
+
 from model.check import faithfulness, unsupported
 from model.checkpoint import load, shipped
 from model.decoders import Decision, NativeDecoder, NativeVoice
@@ -129,11 +131,12 @@ class _Source:
 
 @dataclass(frozen=True)
 class _Turn:
-    """One question with what was found for it; `hits` are the passages, best first."""
+    """One question with what was found for it: records that it names, passages best first, and all in order."""
 
     question: Question
     text: str
     language: Language
+    named: tuple[_Source, ...]
     hits: tuple[Hit, ...]
     sources: tuple[_Source, ...]
 
@@ -175,6 +178,8 @@ class Assistant:
         records = Shop.load(shop)
         if model == "passages":
             return cls(records, NoVoice())
+        if device == "auto":
+            device = "cuda" if torch.cuda.is_available() else "cpu"
         checkpoint = load(shipped() if model == "builtin" else Path(model), device)
         return cls(records, NativeVoice(NativeDecoder(checkpoint, slots, threads)))
 
@@ -226,6 +231,7 @@ class Assistant:
         sources = [self._order_source(order, language) for order in orders[:MAX_RECORDS]]
         products = self.shop.find_products(text, language)[:MAX_RECORDS]
         sources += [self._product_source(product, language) for product in products]
+        named = tuple(sources)
         if not sources and last and (source := self._source_by_id(last.source_id, question, language)):
             sources.append(source)
         if not any(source.kind == "order" for source in sources) and (order := self._only_order(question)):
@@ -234,7 +240,7 @@ class Assistant:
         hits = tuple(self.knowledge.search(query, language, PASSAGES))
         known = {source.id for source in sources}
         sources += [_passage_source(hit.passage) for hit in hits if hit.passage.id not in known]
-        return _Turn(question, text, language, hits, tuple(sources))
+        return _Turn(question, text, language, named, hits, tuple(sources))
 
     def _only_order(self, question: Question) -> Order | None:
         """The order that "my order" must mean: the customer's only one, or the only one still under way."""
@@ -342,10 +348,13 @@ class Assistant:
     # --- answering by code --------------------------------------------------------------------------------
 
     def _by_retrieval(self, turn: _Turn, confidence: float = 0.0) -> Answer:
-        """The best passage if retrieval is sure of it, else an honest refusal with a way to reach a person."""
+        """The best passage if retrieval is sure of it, the record that the question names, or an honest refusal."""
         if turn.hits and turn.hits[0].is_sure:
             source = _passage_source(turn.hits[0].passage)
             return Answer("passage", source.text, source.topic, confidence, source.id, source.title)
+        if turn.named:
+            source = turn.named[0]
+            return Answer("passage", source.shown(turn.language), source.topic, confidence, source.id)
         text = _paragraphs(phrase(turn.language, "unknown"), self._contact(turn.language))
         return Answer("unknown", text, "other", confidence)
 

@@ -114,6 +114,8 @@ def test_a_type_without_its_passage_in_front_is_asked_again_with_it(shop: Shop) 
 def test_doubt_goes_to_retrieval_and_then_to_an_honest_refusal(shop: Shop) -> None:
     unsure = ScriptedVoice("jobs", sure=0.2)
     assert ask(shop, unsure, "How long does standard delivery take?").source_id == "delivery-standard"
+    named = ask(shop, unsure, "hmm, that Aurora Lamp, you know")
+    assert named.source_id == "product:P1001" and "49.90 EUR" in named.text
     refusal = ask(shop, unsure, "qqqq zzzz xxxx")
     assert refusal.kind == "unknown" and not refusal.source_id
 
