@@ -137,11 +137,18 @@ class DialogueMaker:
         if rng.random() < 0.3:
             sources += [self._product(rng) for _ in range(rng.choice((1, 1, 1, 2)))]
         room = max(1, rng.randint(2, 5) - len(sources))
-        for name in rng.sample(self._with_passages, room):
+        for name in self._names(room, rng):
             made = self._passages(name, rng)
             sources += made[: max(1, 6 - len(sources))]
         rng.shuffle(sources)
         return sources[:6]
+
+    def _names(self, number: int, rng: Random) -> list[str]:
+        """Topics of a context: often neighbours in the list of types, as what retrieval finds is alike."""
+        first = rng.randrange(len(self._with_passages))
+        reach = rng.choice((4, 8, len(self._with_passages)))
+        near = self._with_passages[max(0, first - reach) : first + reach]
+        return rng.sample(near, min(number, len(near)))
 
     def _passages(self, name: str, rng: Random) -> list[_Source]:
         """A topic's passage, sometimes in the words of unrelated prose, sometimes with a second one beside it."""
@@ -263,7 +270,7 @@ class DialogueMaker:
             turn = None
             if last and rng.random() < 0.25:
                 turn = self._follow_up(last, sources, rng)
-            if turn is None and rng.random() < 0.8:
+            if turn is None and rng.random() < 0.85:
                 turn = self._about(rng.choice(sources), sources, last, rng)
             turns.append(turn or self._about_nothing(sources, rng))
         return turns
@@ -355,8 +362,6 @@ class DialogueMaker:
 
     def _turn(self, question: str, label: str, source: _Source | None, answer: str, rng: Random) -> _Turn:
         values = dict(source.values) if source else {}
-        if source and source.kind == "passage" and self.script.openers and rng.random() < 0.05:
-            answer = self._joined([rng.choice(self.script.openers), answer])
         return _Turn(self._worded(question, values, rng), label, source, answer)
 
     def _phrasing(self, label: str, rng: Random) -> str:

@@ -4026,7 +4026,6 @@ EN = Script(
         "(Comes|Delivered) (with|in a set of) {number} (pieces|cups|refills|batteries) [and a guarantee of {years}].",
         "(The|A) (perfect|small|quiet|reliable) companion for (rainy days|the office|long walks|small kitchens|beginners)[, charged in {minutes}].",
     ),
-    openers=("Of course.", "Sure.", "Happy to help.", "Sorry about that."),
     unknown=("I do not know that.",),
     follow_ups=(
         "and [what about] {call}",

@@ -124,8 +124,6 @@ class Script:
     product_replies: tuple[RecordReply, ...]
     abouts: tuple[str, ...]
     """Patterns of one descriptive sentence about a product; may use {category}, {number}, {months} and the like."""
-    openers: tuple[str, ...]
-    """Short starts of an answer, such as "Of course."."""
     unknown: tuple[str, ...]
     """One or two fixed sentences for a fact that is not there."""
     follow_ups: tuple[str, ...]
