@@ -86,7 +86,7 @@ def test_no_question_is_a_training_phrasing(script: Script, shop: Shop) -> None:
     trained = re.compile("|".join(grammar.regex(pattern).pattern for pattern in patterns), re.IGNORECASE)
     titles = "|".join(re.escape(product.title(script.language)) for product in shop.products)
     for question in QUESTIONS:
-        if question["language"] == script.language:
+        if question["language"] == script.language and question["wording"] == "free":
             text = re.sub(r"[.?!。？！～]+$", "", question["text"])
             text = re.sub(r"KF-\d+", "{order}", re.sub(titles, "{product}", text, flags=re.I), flags=re.I)
             assert not trained.fullmatch(text), question["text"]
