@@ -31,7 +31,8 @@ class StackError(RuntimeError):
 class Stack:
     """Starts the parts when entered and stops them when left.
 
-    environment: settings for bot and worker (`KEFU_…`), over the stack's own.
+    environment: settings for bot and worker (`KEFU_…`), over the stack's own; kept in `settings`, where they can be
+                 changed for what is started later.
     workers:     how many workers to start; 0 leaves the queue to wait.
     """
 
@@ -49,7 +50,7 @@ class Stack:
         self.processes: dict[str, asyncio.subprocess.Process] = {}
         self._workers = workers
         self._run_bot = run_bot
-        self._environment = dict(environment or {})
+        self.settings = dict(environment or {})
         self._exit = contextlib.AsyncExitStack()
         self._folder = Path()
 
@@ -119,7 +120,7 @@ class Stack:
             "KEFU_HTTP_PORT": "0",
             "OMP_NUM_THREADS": "1",
         }
-        return {**os.environ, **ours, **self._environment}
+        return {**os.environ, **ours, **self.settings}
 
     def check(self) -> None:
         """Raise StackError if a process has ended on its own."""

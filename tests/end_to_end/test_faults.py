@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from tests.end_to_end.running import ENGLISH, Running, run, until
+from tests.redis_proxy import RedisProxy
 
 QUESTION = "How long does delivery take?"
 ECHO = {"KEFU_MODEL": "echo"}
@@ -115,6 +116,26 @@ async def test_a_bot_killed_between_send_and_response() -> None:
         replies = await kefu.replies(ENGLISH)
         assert replies in (["one", "two"], ["one", "one", "two"])
         assert kefu.count("sends_unknown") == 1
+
+
+@pytest.mark.parametrize("lost", [b":inbox", b'"answers"'], ids=["after intake", "after commit"])
+async def test_a_reply_of_redis_lost_on_the_wire(lost: bytes) -> None:
+    """The command had its effect, but whoever sent it cannot know."""
+    async with run(environment=ECHO, run_bot=False, workers=0) as kefu:
+        with RedisProxy(kefu.stack.redis_url) as wire:
+            kefu.stack.settings["KEFU_REDIS_URL"] = wire.url
+            await kefu.stack.start("bot")
+            await kefu.stack.start("worker")
+            await kefu.client.send(ENGLISH, "zero")
+            await kefu.client.wait_for_reply(ENGLISH, timeout=20)
+            wire.lose_reply_to(lost)
+            await kefu.client.send(ENGLISH, "one")
+            await kefu.client.wait_for_reply(ENGLISH, timeout=30)
+            await kefu.client.send(ENGLISH, "two")
+            await kefu.client.wait_for_reply(ENGLISH, timeout=30)
+            await kefu.is_quiet()
+            assert wire.lost == 1
+            assert await kefu.replies(ENGLISH) == ["zero", "one", "two"]
 
 
 async def test_an_update_that_cannot_be_decoded() -> None:
