@@ -34,6 +34,7 @@ class Stack:
     environment: settings for bot and worker (`KEFU_…`), over the stack's own; kept in `settings`, where they can be
                  changed for what is started later.
     workers:     how many workers to start; 0 leaves the queue to wait.
+    redis_url:   a Redis that somebody else keeps running, in place of a private one.
     """
 
     def __init__(
@@ -44,9 +45,10 @@ class Stack:
         run_bot: bool = True,
         limits: bool = True,
         environment: Mapping[str, str] | None = None,
+        redis_url: str = "",
     ) -> None:
         self.sandbox = Sandbox(TOKEN, port=port, limits=limits)
-        self.redis_url = ""
+        self.redis_url = redis_url
         self.processes: dict[str, asyncio.subprocess.Process] = {}
         self._workers = workers
         self._run_bot = run_bot
@@ -57,7 +59,8 @@ class Stack:
     async def __aenter__(self) -> Self:
         async with contextlib.AsyncExitStack() as undo:
             self._folder = Path(undo.enter_context(tempfile.TemporaryDirectory(prefix="kefu-")))
-            self.redis_url = undo.enter_context(private_redis(self._folder))
+            if not self.redis_url:
+                self.redis_url = undo.enter_context(private_redis(self._folder))
             await undo.enter_async_context(self.sandbox)
             undo.push_async_callback(self.stop)
             if self._run_bot:
@@ -72,13 +75,15 @@ class Stack:
     ) -> None:
         await self._exit.aclose()
 
-    async def start(self, command: str, name: str | None = None) -> asyncio.subprocess.Process:
-        """Start `kefu bot` or `kefu worker`; `name` is what the stack calls the process."""
+    async def start(
+        self, command: str, name: str | None = None, settings: Mapping[str, str] | None = None
+    ) -> asyncio.subprocess.Process:
+        """Start `kefu bot` or `kefu worker`; `name` is what the stack calls the process, `settings` are its own."""
         name = name or command
         with self._log(name).open("ab") as log:
             process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", "bot.cli", command),
-                env=self.environment(),
+                env={**self.environment(), **(settings or {})},
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -132,6 +137,15 @@ class Stack:
         """The last lines that a process wrote."""
         log = self._log(name)
         return "\n".join(log.read_text(errors="replace").splitlines()[-lines:]) if log.exists() else ""
+
+    def log_lines(self, part: str) -> list[str]:
+        """Every line of every process that contains `part`, with the process's name before it."""
+        return [
+            f"{log.stem}: {line}"
+            for log in sorted(self._folder.glob("*.log"))
+            for line in log.read_text(errors="replace").splitlines()
+            if part in line
+        ]
 
     def _log(self, name: str) -> Path:
         return self._folder / f"{name}.log"

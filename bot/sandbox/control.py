@@ -186,7 +186,7 @@ class Control:
         if mode not in get_args(Mode):
             raise Impossible(f"mode is one of {', '.join(get_args(Mode))}")
         if mode == "refuse_connection":
-            self._sandbox.refuse_connections(float(body.get("seconds", 1)))
+            self._sandbox.refuse_connections(_amount(body, "seconds"))
             return {"mode": mode}
         fault = Fault(
             _take(body, "method", str),
@@ -195,9 +195,13 @@ class Control:
             error_code=_take(body, "error_code", int, 500),
             description=_take(body, "description", str, "Internal Server Error"),
             retry_after=_take(body, "retry_after", int) if body.get("retry_after") is not None else None,
+            seconds=_amount(body, "seconds"),
+            parameter=_take(body, "parameter", str, ""),
+            probability=_amount(body, "probability"),
+            seed=_take(body, "seed", int) if body.get("seed") is not None else None,
         )
         self._sandbox.faults.order(fault)
-        return asdict(fault)
+        return {"mode": mode}
 
     async def _clear_faults(self, request: web.Request, body: Json) -> Json:
         self._sandbox.faults.clear()
@@ -249,6 +253,13 @@ def _take(body: Json, name: str, kind: type[Value], default: object = _REQUIRED)
         raise Impossible(f'"{name}" is required')
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
         raise Impossible(f'"{name}" must be of type {kind.__name__}')
+    return value
+
+
+def _amount(body: Json, name: str) -> float:
+    value = body.get(name, 1.0)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise Impossible(f'"{name}" must be a number')
     return value
 
 

@@ -1,17 +1,22 @@
 """Failures on order: what the next calls of a method run into, as networks and Telegram do to a bot."""
 
-from dataclasses import dataclass
+import random
+from collections.abc import Container
+from dataclasses import dataclass, field
 from typing import Literal
 
-Mode = Literal["error", "hang", "deliver_then_drop", "deliver_then_hang", "refuse_connection"]
-"""error: refused, not carried out. hang: not carried out and never answered. deliver_then_drop: carried out, but the
-connection ends without a response. deliver_then_hang: carried out and never answered. refuse_connection: nobody
-listens for some seconds, whatever the method."""
+Mode = Literal["error", "hang", "slow", "deliver_then_drop", "deliver_then_hang", "refuse_connection"]
+"""error: refused, not carried out. hang: not carried out and never answered. slow: carried out `seconds` later.
+deliver_then_drop: carried out, but the connection ends without a response. deliver_then_hang: carried out and never
+answered. refuse_connection: nobody listens for some seconds, whatever the method."""
 
 
 @dataclass(slots=True)
 class Fault:
-    """One order, for the next `count` calls."""
+    """One order, for `count` calls: the next ones, or each with a probability that a seed makes repeatable.
+
+    parameter: only calls that carry this parameter run into it; empty for any call.
+    """
 
     method: str
     mode: Mode
@@ -19,6 +24,27 @@ class Fault:
     error_code: int = 500
     description: str = "Internal Server Error"
     retry_after: int | None = None
+    seconds: float = 1.0
+    parameter: str = ""
+    probability: float = 1.0
+    seed: int | None = None
+    _chance: random.Random = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if not 0 < self.probability <= 1 or self.count < 1 or self.seconds < 0:
+            raise ValueError(
+                "probability is over 0 and up to 1, count is 1 or more, seconds are not negative"
+            )
+        self._chance = random.Random(self.seed)
+
+    def hits(self, method: str, given: Container[str] = ()) -> bool:
+        """Whether a call with these parameters runs into it; a hit is counted."""
+        if method.lower() != self.method.lower() or (self.parameter and self.parameter not in given):
+            return False
+        if self.count < 1 or self._chance.random() >= self.probability:
+            return False
+        self.count -= 1
+        return True
 
 
 class Faults:
@@ -35,12 +61,9 @@ class Faults:
         """Forget all orders."""
         self._orders.clear()
 
-    def take(self, method: str) -> Fault | None:
-        """The fault that this call runs into, if any."""
-        for fault in self._orders:
-            if fault.method.lower() == method.lower():
-                fault.count -= 1
-                if fault.count <= 0:
-                    self._orders.remove(fault)
-                return fault
-        return None
+    def take(self, method: str, given: Container[str] = ()) -> Fault | None:
+        """The fault that a call with these parameters runs into, if any."""
+        fault = next((fault for fault in self._orders if fault.hits(method, given)), None)
+        if fault is not None and fault.count < 1:
+            self._orders.remove(fault)
+        return fault

@@ -189,10 +189,13 @@ class Sandbox:
         given, files = await _parameters(request)
         params = check_call(self._facts, method, given, files)
         called["chat_id"] = params.get("chat_id")
-        fault = self.faults.take(method)
+        fault = self.faults.take(method, params)
         if fault is None:
             return await self._carry_out(method, params)
         called["description"] = fault.mode
+        if fault.mode == "slow":
+            await asyncio.sleep(fault.seconds)
+            return await self._carry_out(method, params)
         if fault.mode == "error":
             raise ApiError(fault.error_code, fault.description, retry_after=fault.retry_after)
         if fault.mode != "hang":

@@ -1,10 +1,17 @@
 """Ordered failures look to a bot like those of networks and of Telegram."""
 
 import asyncio
+import time
 
 import pytest
 from aiogram import Bot
-from aiogram.exceptions import TelegramNetworkError, TelegramRetryAfter, TelegramServerError
+from aiogram.exceptions import (
+    TelegramBadRequest,
+    TelegramNetworkError,
+    TelegramRetryAfter,
+    TelegramServerError,
+)
+from aiogram.types import MessageEntity
 from aiohttp import ClientConnectorError, ClientSession
 
 from bot.sandbox.client import SandboxClient
@@ -77,3 +84,36 @@ async def test_faults_can_be_cleared_and_calls_are_logged_without_texts(
         (False, 500, MIA),
     ]
     assert "words" not in str(calls)
+
+
+async def test_a_fault_by_chance_hits_the_same_calls_for_the_same_seed(
+    bot: Bot, people: SandboxClient
+) -> None:
+    runs: list[list[bool]] = []
+    for _ in range(2):
+        await people.fault("sendMessage", count=4, probability=0.4, seed=11)
+        runs.append([await succeeds(bot) for _ in range(20)])
+    assert runs[0] == runs[1]
+    assert runs[0].count(False) == 4 and runs[0][:4] != [False] * 4
+
+
+async def test_a_fault_can_be_for_calls_with_a_certain_parameter(bot: Bot, people: SandboxClient) -> None:
+    await people.fault("sendMessage", error_code=400, description="Bad Request", parameter="entities")
+    await bot.send_message(MIA, "plain")
+    with pytest.raises(TelegramBadRequest):
+        await bot.send_message(MIA, "bold", entities=[MessageEntity(type="bold", offset=0, length=4)])
+
+
+async def test_a_slow_call_is_carried_out_later(bot: Bot, people: SandboxClient) -> None:
+    await people.fault("getMe", mode="slow", seconds=0.3)
+    started = time.monotonic()
+    await bot.get_me()
+    assert time.monotonic() - started >= 0.3
+
+
+async def succeeds(bot: Bot) -> bool:
+    try:
+        await bot.send_message(MIA, "x")
+    except TelegramServerError:
+        return False
+    return True
