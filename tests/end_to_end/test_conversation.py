@@ -4,13 +4,14 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
+import pytest_asyncio
 
 from model.shop import Shop
 from model.slots import find_values
 from tests.end_to_end.running import ADMIN, CHINESE, ENGLISH, Running, run, until
 
 
-@pytest.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def kefu() -> AsyncIterator[Running]:
     """One stack for all tests of this file; each of them leaves its chats quiet."""
     async with run() as running:

@@ -1,21 +1,16 @@
 """The chat page in headless Chromium, on a real sandbox; the bot is raw calls over HTTP."""
 
-import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import pytest
-from playwright.async_api import Browser, Locator, Page, async_playwright, expect
+from playwright.async_api import Browser, Locator, Page, expect
 
 from bot.sandbox.client import SandboxClient
 from bot.sandbox.server import Sandbox
+from tests.browser import chromium, needs_chromium
 
 MIA, WEI, AMIR, ADMIN = 1, 2, 3, 9
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-ARGUMENTS = (
-    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync"
-).split()
 TOKEN = "42:secret"
 
 Call = Callable[..., Awaitable[dict[str, Any]]]
@@ -23,16 +18,14 @@ Open = Callable[..., Awaitable[Page]]
 
 pytestmark = [
     pytest.mark.timeout(60),
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here; on Debian: apt install chromium"),
+    needs_chromium,
 ]
 
 
 @pytest.fixture
 async def browser() -> AsyncIterator[Browser]:
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+    async with chromium() as browser:
         yield browser
-        await browser.close()
 
 
 @pytest.fixture
