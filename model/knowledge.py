@@ -319,7 +319,7 @@ class Catalogue:
     def search(
         self, wish: str, language: Language, k: int = 3, exclude: Collection[str] = ()
     ) -> list[Product]:
-        """Products in stock that fit a wish, best first; none if its words fit nothing.
+        """Products in stock that fit a wish, best first, then others from the same shelf; none if its words fit nothing.
 
         A wish that says only how much or for whom gets the most popular ones within its limits.
         """
@@ -339,10 +339,16 @@ class Catalogue:
             text = _PERSON.sub(" ", text) + _AS_GIFT[language]
         if not _grams(text):
             return self._take(self._popularity * allowed, k)
-        words, grams = self._racks[language].scores(text) * allowed
+        words, grams = self._racks[language].scores(text)
         matched = (words > 0) | (grams > 0)
         fused = _fuse((words, grams, self._popularity * matched), (1, 1, _POPULARITY_WEIGHT))
-        return self._take(fused, k)
+        found = _best(fused * allowed, k)
+        if len(found) < k and matched.any():  # the rest from the shelf of what fits best, at whatever price
+            shelf = self._products[int(np.argmax(fused))].category
+            allowed &= [product.category == shelf for product in self._products]
+            allowed[found] = False
+            found += _best(self._popularity * allowed, k - len(found))
+        return [self._products[i] for i in found]
 
     def popular(
         self, category: str | None = None, k: int = 3, exclude: Collection[str] = ()

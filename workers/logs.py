@@ -13,7 +13,7 @@ from typing import Literal
 import structlog
 
 _TOKEN = re.compile(r"(?<!\d)\d{3,}:[A-Za-z0-9_-]{30,}")
-_QUIET = ("aiogram.event", "aiohttp.access", "asyncio", "rq.worker")
+_QUIET = ("aiogram.event", "aiohttp.access", "asyncio", "bm25s", "rq.worker", "rq.job", "rq.queue")
 
 
 class _Redacting(logging.Formatter):

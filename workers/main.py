@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import redis
 
+from workers import logs
 from workers.channel import WORKER_PREFIX, WORKER_SECONDS, connect
 from workers.echo import EchoAssistant
 from workers.embedded_redis import private_redis
@@ -31,9 +32,7 @@ def run_worker(
     assistant: Assistant | None = None,
 ) -> None:
     """Load the model, then work until stopped. `burst`: until the queues are empty."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    for noisy in ("rq.worker", "rq.job", "rq.queue"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
+    logs.configure()
     timing = timing or Timing()
     with contextlib.ExitStack() as stack:
         url = settings.redis_url or stack.enter_context(private_redis(settings.data_dir))
