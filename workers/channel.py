@@ -19,7 +19,7 @@ from redis.client import Pipeline
 from redis.retry import Retry
 
 from workers.contracts import CustomerMessage, Language, OutboxEntry
-from workers.settings import SettingsError
+from workers.settings import QUEUES, SettingsError
 
 BOTS = "kefu:bots"
 """Set of the ids of all bots whose chats wait in this Redis."""
@@ -246,6 +246,7 @@ class Channel:
     def forget(self, update_id: int, chat_id: int, entry: OutboxEntry) -> bool:
         """Delete everything that is known of a chat, then queue the confirmation. False: done before."""
         names = self.names
+        self._delete_failed_jobs(chat_id)
 
         def write(pipe: Pipeline) -> None:
             answered = self._with_pending(pipe, chat_id, entry)
@@ -317,6 +318,15 @@ class Channel:
                     if attempt == _ATTEMPTS - 1:
                         raise
         raise AssertionError("unreachable")
+
+    def _delete_failed_jobs(self, chat_id: int) -> None:
+        """Failed jobs are kept to be looked at, and name their chat."""
+        for name in QUEUES:
+            registry = rq.Queue(name, connection=self._redis, serializer="json").failed_job_registry
+            for job_id in registry.get_job_ids(cleanup=False):
+                job = rq.job.Job.fetch_many([job_id], connection=self._redis, serializer="json")[0]
+                if job and tuple(job.args) == (self.names.bot_id, chat_id):
+                    registry.remove(job, delete_job=True)
 
     def _is_full(self, pipe: Pipeline, chat_id: int) -> bool:
         if int(pipe.llen(self.names.inbox(chat_id))) >= self._chat_limit:

@@ -97,6 +97,18 @@ async def test_a_command_answers_once_and_remembers_the_language(
     assert (await reader.language(5), await reader.owner(5), await reader.language(6)) == ("zh", "bot", None)
 
 
+def test_forget_deletes_the_failed_jobs_of_the_chat_alone(channel: Channel, redis: Redis) -> None:
+    channel.accept(1, message(1, chat_id=5))
+    channel.accept(2, message(2, chat_id=6))
+    mine, other = queue(redis).jobs
+    for job in (mine, other):
+        queue(redis).failed_job_registry.add(job, ttl=100)
+        queue(redis).remove(job)
+    channel.forget(3, 5, notice("confirmation"))
+    assert queue(redis).failed_job_registry.get_job_ids(cleanup=False) == [other.id]
+    assert not redis.exists(mine.key) and redis.exists(other.key)
+
+
 def test_forget_leaves_only_the_confirmation(channel: Channel, redis: Redis) -> None:
     channel.respond(1, [notice("old")], language="zh")
     channel.accept(2, message(2))
