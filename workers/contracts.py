@@ -60,7 +60,9 @@ class Reply(Contract):
     text: str
     source: str = Field(default="", description="Title of the passage that the answer rests on; may be empty")
     cards: tuple[ProductCard, ...] = ()
-    buttons: tuple[tuple[Button, ...], ...] = Field(default=(), description="Rows of buttons under the last part")
+    buttons: tuple[tuple[Button, ...], ...] = Field(
+        default=(), description="Rows of buttons under the last part"
+    )
 
 
 class OutboxEntry(Contract):
@@ -69,7 +71,9 @@ class OutboxEntry(Contract):
     id: str = Field(pattern=r"^[A-Za-z0-9_.-]{1,96}$")
     chat_id: int
     reply: Reply
-    answers: tuple[str, ...] = Field(default=(), description="Ids of the customer messages that this reply answers")
+    answers: tuple[str, ...] = Field(
+        default=(), description="Ids of the customer messages that this reply answers"
+    )
     created_at: float
     draft_id: int = Field(default=0, description="Not 0: a draft with this id was streamed before the reply")
 
