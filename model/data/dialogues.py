@@ -369,7 +369,11 @@ class DialogueMaker:
         if real and rng.random() < (0.85 if label == "other" else 0.4):
             return rng.choice(real)
         families = [family for family in self._topics[label].families if family.held_out == self.held_out]
-        return self._grammar.sample(rng.choice(rng.choice(families).patterns), rng)
+        question = self._grammar.sample(rng.choice(rng.choice(families).patterns), rng)
+        if not self.held_out and rng.random() < 0.08:  # said twice in different words
+            again = self._grammar.sample(rng.choice(rng.choice(families).patterns), rng)
+            question += ("，" if self.language == "zh" else rng.choice((", ", ". ", "? "))) + again
+        return question
 
     # --- wording ------------------------------------------------------------------------------------------
 
@@ -391,12 +395,24 @@ class DialogueMaker:
             question = f"{grammar.sample(rng.choice(other.before), rng)}{comma}{question}"
         if self._prose and rng.random() < 0.02:
             question = f"{' '.join(rng.choice(self._prose)[: rng.randint(1, 3)])} {question}"
+        if not self.held_out and rng.random() < 0.12:
+            question = self._thinned(question, rng)
         question = self._typed(question, rng)
         values = {
             name: value.lower() if question.islower() and name == "product" else value
             for name, value in values.items()
         }
         return self._filled(question, values, rng, sample=False)
+
+    def _thinned(self, question: str, rng: Random) -> str:
+        """The question without some of its words, so that no single word decides its type."""
+        if self.language == "zh":
+            parts, gap = re.findall(r"\{[a-z]+\d?\}|[A-Za-z]+|.", question, re.DOTALL), ""
+        else:
+            parts, gap = question.split(" "), " "
+        if len(parts) < 4:
+            return question
+        return gap.join(part for part in parts if "{" in part or rng.random() > 0.12) or question
 
     def _part(self, patterns: Sequence[str], rng: Random) -> str:
         return self._grammar.sample(rng.choice(patterns), rng)
