@@ -29,8 +29,9 @@ from model.prompt import (
     plain,
     render_prompt,
 )
+from model.records import contradicts, fields_of
 from model.shop import STATUS_NAMES, Order, Product, Shop, date_text
-from model.slots import SLOT, Slots
+from model.slots import SLOT, Slots, find_values
 from model.types import Answer, Language, OnText, Question, SuggestedProduct
 
 PASSAGES = 4
@@ -52,6 +53,9 @@ FAITHFULNESS = 0.6
 
 MAX_QUESTION = 600
 """Characters of a question that the model reads; retrieval reads more."""
+
+ORDER_MATTERS = frozenset({"order_cancel", "order_change", "order_invoice"})
+"""Questions on an order that the shop's rules answer, not its record alone."""
 
 UNDER_WAY = frozenset({"placed", "paid", "packed", "shipped"})
 """States of an order that has not reached its end."""
@@ -317,6 +321,8 @@ class Assistant:
         for kind, types in (("order", ORDER_TYPES), ("product", PRODUCT_TYPES)):
             if name in types:
                 records = [source for source in sources if source.kind == kind]
+                if name in ORDER_MATTERS and len(records) == 1:
+                    return self._order_matter(turn, decision, records[0])
                 if chosen and chosen in records:
                     return chosen
                 return records[0] if len(records) == 1 else self._ask_back(turn, decision, kind)
@@ -332,10 +338,7 @@ class Assistant:
 
     def _checked(self, turn: _Turn, source: _Source, decision: Decision, text: str) -> Answer:
         """The model's words if they say nothing but what the source says, else the source itself."""
-        sound = bool(text) and not unsupported(text, [source.title, source.text, turn.text], self._titles)
-        if sound and source.kind == "passage":
-            courtesies = list(PHRASES[turn.language].values())
-            sound = faithfulness(text, f"{source.title} {source.text}", courtesies) >= FAITHFULNESS
+        sound = self._is_sound(turn, source, decision.question_type, text)
         return Answer(
             "answer" if sound else "passage",
             text if sound else source.shown(turn.language),
@@ -344,6 +347,18 @@ class Assistant:
             source.id,
             source.title if source.kind == "passage" else "",
         )
+
+    def _is_sound(self, turn: _Turn, source: _Source, question_type: str, text: str) -> bool:
+        if not text or unsupported(text, [source.title, source.text, turn.text], self._titles):
+            return False
+        if source.kind != "passage":
+            return not contradicts(question_type, fields_of(source.text), text, turn.language)
+        if find_values(source.text) and not find_values(
+            text
+        ):  # the sentence left out may be the one that counts
+            return False
+        courtesies = list(PHRASES[turn.language].values())
+        return faithfulness(text, f"{source.title} {source.text}", courtesies) >= FAITHFULNESS
 
     # --- answering by code --------------------------------------------------------------------------------
 
@@ -377,6 +392,13 @@ class Assistant:
             probability = decision.type_probability
             return Answer("passage", source.text, name, probability, source.id, source.title)
         return Answer("clarify", phrase(language, "no_orders"), name)
+
+    def _order_matter(self, turn: _Turn, decision: Decision, record: _Source) -> Answer:
+        """What can still be done with an order is the shop's rule, so the order's state stands beside the passage."""
+        rule = self._best_passage(turn, decision.question_type)
+        text = _paragraphs(record.shown(turn.language), rule.text if rule else "")
+        title = rule.title if rule else ""
+        return Answer("passage", text, decision.question_type, decision.type_probability, record.id, title)
 
     def _suggest(
         self,
