@@ -1,0 +1,67 @@
+"""`kefu bench`: measure it, and break it on purpose."""
+
+import asyncio
+import json
+import sys
+from typing import Annotated, Literal
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
+bench = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
+app.add_typer(bench, name="bench", help="Measure it, and break it on purpose.")
+
+
+@bench.callback()
+def _bench() -> None:
+    """Measure it, and break it on purpose."""
+
+
+@bench.command()
+def chaos(
+    messages: Annotated[int, typer.Option(min=1, help="Messages that customers write.")] = 1000,
+    chats: Annotated[int, typer.Option(min=1, help="Customers.")] = 100,
+    faults: Annotated[int, typer.Option(min=0, help="Faults, spread over the time they write.")] = 40,
+    seed: Annotated[int, typer.Option(help="The same seed plans the same messages and faults.")] = 1,
+    workers: Annotated[int, typer.Option(min=1)] = 2,
+    fsync: Annotated[
+        Literal["always", "everysec"], typer.Option(help="How Redis writes its append-only file.")
+    ] = "always",
+    rate: Annotated[float, typer.Option(min=0.1, max=25, help="Messages a second, all chats together.")] = 10,
+    model: Annotated[str, typer.Option(help="Who answers; only the echo says what it answers.")] = "echo",
+    as_json: Annotated[bool, typer.Option("--json", help="Print the figures as one JSON object.")] = False,
+) -> None:
+    """Kill, stop and cut off every part while customers write; then account for each message.
+
+    Exit code 1 if a promise was broken; the history of the message is printed then.
+
+    Example: kefu bench chaos --messages 300 --chats 30 --faults 15 --seed 7
+    """
+    from bot.bench.chaos import Options, run_chaos
+    from bot.stack import StackError
+
+    options = Options(messages, chats, faults, seed, workers, fsync, model, rate)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("starting", total=messages)
+
+        def show(stage: str, sent: int, answered: int, injected: int) -> None:
+            text = f"{stage}: {sent} sent, {injected} faults, answered"
+            progress.update(task, description=text, completed=answered)
+
+        try:
+            report = asyncio.run(run_chaos(options, show))
+        except StackError as error:
+            print(f"kefu bench chaos: {error}", file=sys.stderr)
+            raise typer.Exit(1) from None
+    if report.history:
+        print(report.history, file=sys.stderr)
+    if as_json:
+        print(json.dumps(report.figures, ensure_ascii=False))
+    else:
+        for name, value in report.figures.items():
+            print(f"{name:24} {value if not isinstance(value, dict) else json.dumps(value)}")
+        print("Every promise was kept." if report.is_kept else "A promise was broken.")
+    raise typer.Exit(0 if report.is_kept else 1)
