@@ -93,9 +93,9 @@ async def test_suggestions_have_cards_with_buttons(kefu: Running) -> None:
 async def test_forget_leaves_no_key_of_the_chat(kefu: Running) -> None:
     await ask(kefu, 3, "How long does delivery take?")
     await kefu.client.send(3, "/forget")
-    question = await kefu.client.wait_for_reply(3)
-    confirm = next(button for row in question["buttons"] for button in row if button.get("data"))
-    await kefu.client.press(3, question["message_id"], confirm["data"])
+    asks = lambda event: "forget:yes" in str(event.get("buttons"))  # noqa: E731
+    question = await kefu.client.wait_for(3, asks, timeout=20)
+    await kefu.client.press(3, question["message_id"], "forget:yes")
     await kefu.client.wait_for_reply(3)
     await until(lambda: not [key for key in kefu.redis.keys("kefu:*") if ":chat:3:" in key])
     assert kefu.redis.zscore(kefu.names.waiting, "3") is None
