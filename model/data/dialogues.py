@@ -104,6 +104,7 @@ class DialogueMaker:
         self._real = (corpus.held_out if held_out else corpus.phrasings)[script.language]
         self._prose = corpus.prose[script.language]
         self._abouts = corpus.abouts if script.language == "en" else []
+        self._aside: dict[str, frozenset[str]] = {}
         self._with_passages = [name for name in _KNOWLEDGE if self._topics[name].passages]
 
     def make(self, rng: Random, without_facts: float = 0.25) -> Dialogue:
@@ -299,7 +300,8 @@ class DialogueMaker:
                 return self._turn(question, source.topic, source, line, rng)
         if not source.main or rivals:
             return None
-        return self._turn(self._phrasing(source.topic, rng), source.topic, source, source.main, rng)
+        freely = not any(other.pinned for other in sources if other.topic == source.topic)
+        return self._turn(self._phrasing(source.topic, rng, freely), source.topic, source, source.main, rng)
 
     def _about_record(
         self, source: _Source, sources: Sequence[_Source], last: _Source | None, rng: Random
@@ -364,16 +366,39 @@ class DialogueMaker:
         values = dict(source.values) if source else {}
         return _Turn(self._worded(question, values, rng), label, source, answer)
 
-    def _phrasing(self, label: str, rng: Random) -> str:
+    def _phrasing(self, label: str, rng: Random, freely: bool = True) -> str:
+        """A phrasing of the type; `freely` allows those that may ask for something that only a part answers."""
         real = self._real.get(label)
         if real and rng.random() < (0.85 if label == "other" else 0.4):
             return rng.choice(real)
-        families = [family for family in self._topics[label].families if family.held_out == self.held_out]
-        question = self._grammar.sample(rng.choice(rng.choice(families).patterns), rng)
+        question = self._written(label, rng, freely)
         if not self.held_out and rng.random() < 0.08:  # said twice in different words
-            again = self._grammar.sample(rng.choice(rng.choice(families).patterns), rng)
-            question += ("，" if self.language == "zh" else rng.choice((", ", ". ", "? "))) + again
+            comma = "，" if self.language == "zh" else rng.choice((", ", ". ", "? "))
+            question = f"{question}{comma}{self._written(label, rng, freely)}"
         return question
+
+    def _written(self, label: str, rng: Random, freely: bool) -> str:
+        """A sentence of one of the families that this maker may use, and of none that it may not."""
+        topic = self._topics[label]
+        families = [family.patterns for family in topic.families if family.held_out == self.held_out]
+        if freely and not self.held_out and topic.situations:
+            families += [topic.situations] * 2
+        while True:
+            question = self._grammar.sample(rng.choice(rng.choice(families)), rng)
+            if self.held_out or question not in self._set_aside(label):
+                return question
+
+    def _set_aside(self, label: str) -> frozenset[str]:
+        """All sentences of the type's held-out families."""
+        if label not in self._aside:
+            self._aside[label] = frozenset(
+                text
+                for family in self._topics[label].families
+                if family.held_out
+                for pattern in family.patterns
+                for text in self._grammar.expand(pattern)
+            )
+        return self._aside[label]
 
     # --- wording ------------------------------------------------------------------------------------------
 

@@ -1,5 +1,8 @@
 """What English customers ask and what English shops say, as patterns (see `topic.py`)."""
 
+from dataclasses import replace
+
+from model.data.en_situations import SITUATIONS
 from model.data.topic import Family, Passage, RecordReply, Script, Sentence, Topic
 
 _LISTS = {
@@ -3998,7 +4001,10 @@ _PRODUCT_REPLIES = (
 EN = Script(
     language="en",
     lists=_LISTS,
-    topics=(*_DELIVERY, *_ORDERS, *_AFTER, *_PAYING, *_SERVICE, *_BUYING, *_TALK),
+    topics=tuple(
+        replace(topic, situations=SITUATIONS[topic.name])
+        for topic in (*_DELIVERY, *_ORDERS, *_AFTER, *_PAYING, *_SERVICE, *_BUYING, *_TALK)
+    ),
     order_title="Order {order}",
     order_fields={
         "status": "status",

@@ -82,6 +82,8 @@ class Topic:
     families: tuple[Family, ...]
     passages: tuple[Passage, ...] = ()
     replies: tuple[str, ...] = ()
+    situations: tuple[str, ...] = ()
+    """Patterns of what happened to a customer. They tell the type, but may ask for more than the main sentences."""
 
 
 @dataclass(frozen=True, slots=True)

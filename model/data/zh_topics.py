@@ -1,6 +1,9 @@
 """What Chinese customers ask and what Chinese shops say, as patterns (see `topic.py`)."""
 
+from dataclasses import replace
+
 from model.data.topic import Family, Passage, RecordReply, Script, Sentence, Topic
+from model.data.zh_situations import SITUATIONS
 
 _LISTS = {
     "hi": "|请问|请问一下|麻烦问下，|想问一下，|问一下",
@@ -3986,7 +3989,10 @@ _PRODUCT_REPLIES = (
 ZH = Script(
     language="zh",
     lists=_LISTS,
-    topics=(*_DELIVERY, *_ORDERS, *_AFTER, *_PAYING, *_SERVICE, *_BUYING, *_TALK),
+    topics=tuple(
+        replace(topic, situations=SITUATIONS[topic.name])
+        for topic in (*_DELIVERY, *_ORDERS, *_AFTER, *_PAYING, *_SERVICE, *_BUYING, *_TALK)
+    ),
     order_title="订单{order}",
     order_fields={
         "status": "状态",
