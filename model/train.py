@@ -58,7 +58,7 @@ class Settings:
     learning_rate: float = 2e-3
     weight_decay: float = 0.05
     warmup_steps: int = 60
-    decay_from: float = 0.65
+    decay_from: float = 0.4
     """Where the learning rate begins to fall, as a share of the plan."""
     final_rate: float = 0.03
     clip: float = 1.0
@@ -89,6 +89,8 @@ class State:
     losses: list[tuple[int, float]] = field(default_factory=list)
     validations: list[dict[str, Any]] = field(default_factory=list)
     best: float = -1.0
+    calls: list[dict[str, Any]] = field(default_factory=list)
+    """One entry for each time the run was started: from which step, with what limits."""
 
 
 Make = Callable[[Random, int], Dialogue]
@@ -223,6 +225,8 @@ def train_text(data: Path | None, out: Path, settings: Settings, console: Consol
             )
         tokenizer.save(tokenizer_path)
         trainer = Trainer(settings, tokenizer, make)
+    limits = {"minutes": settings.minutes, "steps": settings.steps, "decay_from": settings.decay_from}
+    trainer.state.calls.append({"from_step": trainer.state.step, **limits})
     parameters = sum(p.numel() for p in trainer.model.parameters())
     console.print(f"{parameters:,} parameters, {settings}")
     exams = _exams(corpus, settings.validation_questions)
@@ -318,6 +322,7 @@ def _progress_record(state: State) -> dict[str, Any]:
         "steps": state.step,
         "tokens": state.tokens,
         "seconds": round(state.seconds),
+        "calls": state.calls,
         "losses": state.losses,
         "validations": state.validations,
     }
