@@ -41,6 +41,8 @@ log = logging.getLogger(__name__)
 
 SEND_SECONDS = 20
 """After this long without a response the outcome of a send is unknown."""
+UNKNOWN_REPEATED = "a send's outcome is unknown; it is repeated once Telegram answers"
+"""What the log says before a reply is sent again."""
 _SWEEP_SECONDS = 2.0
 _CLOSE_SECONDS = 8.0
 _LONGEST_PAUSE = 30.0
@@ -194,6 +196,7 @@ class Delivery:
                 lambda: self._outbox.settle(chat_id, attempt, "refused", last=True, alert=alert)
             )
         if turn.step == "probe":
+            log.warning(UNKNOWN_REPEATED, extra=_about(turn))
             await self._probe()
             return await self._deliver_next(chat_id, probed=True)
         if turn.entry is None:
@@ -241,8 +244,10 @@ class Delivery:
         if outcome in ("unknown", "spent") or (outcome == "refused" and not gone):
             alert = _alert(outcome, entry=turn.entry.id, error=type(error).__name__ if error else "")
         if outcome != "sent":
-            detail = {"entry": turn.entry.id, "part": turn.part, "attempt": turn.attempts, "outcome": outcome}
-            log.warning("a part was not sent", extra={**detail, "error": type(error).__name__})
+            log.warning(
+                "a part was not sent",
+                extra={**_about(turn), "outcome": outcome, "error": type(error).__name__},
+            )
         self._react(chat_id, outcome, error)
         gone_at = time.time() if gone else None
         return await until_answered(
@@ -313,6 +318,13 @@ def _is_gone(error: Exception) -> bool:
     if isinstance(error, TelegramForbiddenError):
         return True
     return isinstance(error, TelegramBadRequest) and any(reason in error.message.lower() for reason in _GONE)
+
+
+def _about(turn: Turn) -> dict[str, object]:
+    """What a log line says of a send: which reply, to which messages, and which try it is."""
+    entry = turn.entry
+    assert entry is not None
+    return {"entry": entry.id, "answers": entry.answers, "part": turn.part, "attempt": turn.attempts}
 
 
 def _alert(kind: str, **details: str) -> dict[str, str | int | float]:

@@ -16,6 +16,7 @@ Knows no Telegram: how a part is rendered and sent is the caller's affair.
 """
 
 import json
+import time
 from dataclasses import dataclass
 from typing import Literal, cast
 
@@ -33,8 +34,8 @@ SILENT_KINDS = ("answer", "apology", "suggestions")
 """Kinds of replies that a bot keeps to itself while a person has the conversation (P6)."""
 
 _BEGIN = """
-local leader, outbox, sending, session, chats, stats = unpack(KEYS)
-local token, attempt, chat, probed = unpack(ARGV)
+local leader, outbox, sending, session, chats, stats, alerts = unpack(KEYS)
+local token, attempt, chat, probed, now, kept = unpack(ARGV)
 if redis.call('GET', leader) ~= token then return {'fenced'} end
 local head = redis.call('LINDEX', outbox, 0)
 if not head then
@@ -53,10 +54,12 @@ if state == 'sending' then
     if saved[5] == attempt then return {'send', head, part, try} end
     redis.call('HINCRBY', stats, 'sends_unknown', 1)
     redis.call('HSET', sending, 'state', 'unknown')
+    redis.call('LPUSH', alerts, cjson.encode({at = tonumber(now), kind = 'unknown', entry = entry.id}))
+    redis.call('LTRIM', alerts, 0, kept - 1)
     state = 'unknown'
 end
 if redis.call('HGET', session, 'owner') == 'person' then
-    for kind = 5, #ARGV do
+    for kind = 7, #ARGV do
         if entry.reply.kind == ARGV[kind] then
             redis.call('LPOP', outbox)
             redis.call('DEL', sending)
@@ -177,8 +180,17 @@ class Outbox:
                 names.session(chat_id),
                 names.outbox_chats,
                 names.stats,
+                names.alerts,
             ],
-            args=[self._token, attempt, chat_id, int(probed), *SILENT_KINDS],
+            args=[
+                self._token,
+                attempt,
+                chat_id,
+                int(probed),
+                int(time.time()),
+                ALERTS_KEPT,
+                *SILENT_KINDS,
+            ],
         )
         if not rest:
             return Turn(cast(Step, step))

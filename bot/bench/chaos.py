@@ -6,6 +6,7 @@ The schedule of messages and faults comes from a seed; how the processes interle
 
 import asyncio
 import contextlib
+import json
 import tempfile
 import time
 from collections import Counter, deque
@@ -22,6 +23,7 @@ from bot.bench.injector import Injector, plan_faults
 from bot.bench.leftovers import find_leftovers, find_pending, is_at_rest
 from bot.bench.parts import Parts
 from bot.bench.redis_server import Fsync, RedisServer
+from bot.delivery import UNKNOWN_REPEATED
 from bot.sandbox.errors import Json
 from bot.stack import Stack, StackError
 from workers.channel import Names
@@ -156,7 +158,7 @@ class _Run:
         """Account for every message."""
         calls = [call for call in self._stack.sandbox.calls if call["method"] == "sendMessage"]
         async with self._server.client() as redis:
-            evidence = await _evidence(redis, self._names, calls)
+            evidence = await self._evidence(redis, calls)
             leftovers = await find_leftovers(redis, self._names)
             stats = {name: int(value) for name, value in (await redis.hgetall(self._names.stats)).items()}
         conversations, injected = self._customers.conversations(), self._injector.injected
@@ -193,6 +195,19 @@ class _Run:
         broken = [*verdict.broken, *(verdict.forgotten if self._options.fsync == "always" else ())]
         history = "\n\n".join(self._tell(finding) for finding in broken[:3])
         return Report(figures, not broken and not leftovers and self._is_rested, history)
+
+    async def _evidence(self, redis: Redis, sends: Sequence[Json]) -> Evidence:
+        """What the bot has counted and said of unknown outcomes, beside what the sandbox knows."""
+        names_of = {update: message for message, update in self._customers.update_of.items()}
+        repeated, given_up = _named_unknown(self._stack.log_lines('"answers"'))
+        swallowed = [call for call in sends if call.get("description") == "hang" or _code(call) >= 500]
+        return Evidence(
+            sends_unknown=int(await redis.hget(self._names.stats, "sends_unknown") or 0),
+            undelivered=len(swallowed),
+            repeated={names_of[update] for update in repeated & names_of.keys()},
+            given_up={names_of[update] for update in given_up & names_of.keys()},
+            pending=await find_pending(redis, self._names),
+        )
 
     async def keep_showing(self, show: Show) -> None:
         """Tell how far it has come, until cancelled."""
@@ -234,17 +249,17 @@ async def _wait(holds: Callable[[], Awaitable[bool]], seconds: float, calm: floa
     return False
 
 
-async def _evidence(redis: Redis, names: Names, sends: Sequence[Json]) -> Evidence:
-    unknown, given_up = await redis.hmget(names.stats, "sends_unknown", "unknown")
-    swallowed = [
-        call for call in sends if call.get("description") == "hang" or (call["error_code"] or 0) >= 500
-    ]
-    return Evidence(
-        sends_unknown=int(unknown or 0),
-        entries_unknown=int(given_up or 0),
-        undelivered=Counter(call["chat_id"] for call in swallowed),
-        pending=await find_pending(redis, names),
-    )
+def _named_unknown(lines: Sequence[str]) -> tuple[set[int], set[int]]:
+    """Ids of the updates whose replies the bot's log says it repeats, and of those whose it gives up."""
+    repeated, given_up = set(), set()
+    for line in lines:
+        entry = json.loads(line.partition(": ")[2])
+        updates = {int(message.removeprefix("m")) for message in entry["answers"]}
+        if entry["event"] == UNKNOWN_REPEATED:
+            repeated |= updates
+        elif entry["outcome"] == "spent" or (entry["outcome"] == "unknown" and entry["attempt"] > 1):
+            given_up |= updates
+    return repeated, given_up
 
 
 def _failed_sends(sends: Sequence[Json]) -> Mapping[int, list[float]]:
@@ -267,6 +282,10 @@ def _slowest(recovered: Sequence[Recovery], *, by_kind: bool) -> dict[object, fl
 def _percentiles(seconds: Sequence[float]) -> dict[str, float]:
     shares = {"p50": 0.5, "p95": 0.95, "max": 1.0}
     return {name: round(percentile(seconds, share), 2) for name, share in shares.items()}
+
+
+def _code(call: Json) -> int:
+    return call["error_code"] or 0
 
 
 def _clock(at: float) -> str:

@@ -9,7 +9,6 @@ import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import groupby
 from typing import Literal
 
 Kind = Literal["missing", "apologized", "resent", "doubled", "reordered", "wrong_chat", "strange"]
@@ -50,6 +49,11 @@ class Finding:
     chat: int
     number: int
     at: float
+
+    @property
+    def message(self) -> tuple[int, int]:
+        """The chat and the number in it."""
+        return self.chat, self.number
 
 
 @dataclass
@@ -119,15 +123,17 @@ def read_conversation(
 class Evidence:
     """What the other side has counted.
 
-    sends_unknown:   sends whose outcome the bot could not know, by its own count (P4).
-    entries_unknown: replies that it gave up after a second unknown outcome.
-    undelivered:     by chat, calls that the sandbox did not carry out and whose outcome the bot cannot know.
-    pending:         chats for which something still waits in Redis.
+    sends_unknown: sends whose outcome the bot could not know, by its own count (P4).
+    undelivered:   those among them that the sandbox knows not to have carried out.
+    repeated:      messages, as chat and number, with a reply that the bot says it repeats for an unknown outcome.
+    given_up:      those with a reply that it says it gave up after a second unknown outcome.
+    pending:       chats for which something still waits in Redis.
     """
 
     sends_unknown: int = 0
-    entries_unknown: int = 0
-    undelivered: Mapping[int, int] = field(default_factory=dict)
+    undelivered: int = 0
+    repeated: Collection[tuple[int, int]] = ()
+    given_up: Collection[tuple[int, int]] = ()
     pending: Collection[int] = ()
 
 
@@ -161,48 +167,31 @@ class Verdict:
 
 
 def judge(conversations: Iterable[Conversation], evidence: Evidence) -> Verdict:
-    """Tell what was counted from what is broken.
+    """Tell what the bot has counted and named as unknown from what is broken.
 
-    A reply may come again only if a send that Telegram had carried out was counted as unknown. A message may be
-    without a reply only if its entry was given up, for which two sends must have come to nothing.
+    A reply may come again only for a send that was carried out and counted; a message may be without a reply only
+    if its reply was given up.
     """
     found: dict[Kind, list[Finding]] = {}
     for conversation in conversations:
         for finding in conversation.findings:
             found.setdefault(finding.kind, []).append(finding)
-    missing = found.get("missing", [])
-    unanswered = [finding for finding in missing if finding.chat in evidence.pending]
-    given_up = _given_up([finding for finding in missing if finding not in unanswered], evidence)
-    resent = found.get("resent", [])
-    allowed = max(0, evidence.sends_unknown - sum(evidence.undelivered.values()))
+    missing, resent = found.get("missing", []), found.get("resent", [])
+    pending = [finding for finding in missing if finding.chat in evidence.pending]
+    given_up = [finding for finding in missing if finding.message in evidence.given_up]
+    named = [finding for finding in resent if finding.message in evidence.repeated]
+    counted = named[: max(0, evidence.sends_unknown - evidence.undelivered)]
     return Verdict(
-        lost=[finding for finding in missing if finding not in unanswered and finding not in given_up],
-        unanswered=unanswered,
-        doubled=found.get("doubled", []) + resent[allowed:],
+        lost=[finding for finding in missing if finding not in (*pending, *given_up)],
+        unanswered=[finding for finding in pending if finding not in given_up],
+        doubled=found.get("doubled", []) + [finding for finding in resent if finding not in counted],
         reordered=found.get("reordered", []),
         wrong_chat=found.get("wrong_chat", []),
         strange=found.get("strange", []),
-        resent=resent[:allowed],
+        resent=counted,
         given_up=given_up,
         apologized=found.get("apologized", []),
     )
-
-
-def _given_up(missing: Sequence[Finding], evidence: Evidence) -> list[Finding]:
-    """Of the missing messages those whose reply was counted as unknown; a burst has one reply."""
-    explained: list[Finding] = []
-    entries_left = evidence.entries_unknown
-    for chat, findings in groupby(missing, key=lambda finding: finding.chat):
-        tries_left = evidence.undelivered.get(chat, 0)
-        run: list[Finding] = []
-        for finding in findings:
-            if not run or finding.number != run[-1].number + 1:
-                if entries_left < 1 or tries_left < 2:
-                    break
-                entries_left, tries_left, run = entries_left - 1, tries_left - 2, []
-            run.append(finding)
-            explained.append(finding)
-    return explained
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
-bench = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
+bench = typer.Typer(rich_markup_mode=None)
 app.add_typer(bench, name="bench", help="Measure it, and break it on purpose.")
 
 

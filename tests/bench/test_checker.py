@@ -62,15 +62,23 @@ def test_a_doubled_reply(kind: str, replies: str) -> None:
     assert [(finding.kind, finding.number) for finding in found.doubled] == [(kind, 0)]
 
 
-def test_a_counted_unknown_outcome_allows_one_more_and_no_third() -> None:
-    once = verdict("> c7-m0\n< c7-m0\n< c7-m0", Evidence(sends_unknown=1))
+def test_a_counted_and_named_unknown_outcome_allows_one_more_and_no_third() -> None:
+    counted = Evidence(sends_unknown=5, repeated={(CHAT, 0)})
+    once = verdict("> c7-m0\n< c7-m0\n< c7-m0", counted)
     assert broken(once) == [] and len(once.resent) == 1
-    twice = verdict("> c7-m0\n< c7-m0\n< c7-m0\n< c7-m0", Evidence(sends_unknown=5))
-    assert broken(twice) == [("doubled", 0)]
+    assert broken(verdict("> c7-m0\n< c7-m0\n< c7-m0\n< c7-m0", counted)) == [("doubled", 0)]
 
 
-def test_an_unknown_send_that_was_never_carried_out_allows_nothing() -> None:
-    evidence = Evidence(sends_unknown=1, undelivered={8: 1})
+@pytest.mark.parametrize(
+    "evidence",
+    [
+        Evidence(sends_unknown=1, repeated={(8, 0)}),
+        Evidence(sends_unknown=0, repeated={(CHAT, 0)}),
+        Evidence(sends_unknown=1, repeated={(CHAT, 0)}, undelivered=1),
+    ],
+    ids=["another's", "not counted", "never carried out"],
+)
+def test_what_does_not_allow_a_reply_to_come_again(evidence: Evidence) -> None:
     assert broken(verdict("> c7-m0\n< c7-m0\n< c7-m0", evidence)) == [("resent", 0)]
 
 
@@ -94,15 +102,10 @@ def test_an_apology_stands_for_what_was_open() -> None:
     assert broken(found) == [("missing", 1)]
 
 
-def test_a_reply_given_up_needs_two_sends_that_came_to_nothing_and_the_bots_count() -> None:
-    script = "> c7-m0\n> c7-m1\n> c7-m2\n< c7-m2"
-    counted = Evidence(sends_unknown=2, entries_unknown=1, undelivered={CHAT: 2})
-    assert broken(verdict(script, counted)) == [] and len(verdict(script, counted).given_up) == 2
-    for evidence in (
-        Evidence(sends_unknown=2, entries_unknown=1, undelivered={CHAT: 1}),
-        Evidence(sends_unknown=2, entries_unknown=0, undelivered={CHAT: 2}),
-    ):
-        assert len(verdict(script, evidence).lost) == 2
+def test_only_a_reply_that_was_given_up_may_be_missing() -> None:
+    found = verdict("> c7-m0\n> c7-m1\n< c7-m1\n> c7-m2", Evidence(given_up={(CHAT, 0)}))
+    assert [finding.number for finding in found.given_up] == [0]
+    assert broken(found) == [("missing", 2)]
 
 
 def test_without_the_echo_a_reply_answers_what_is_open() -> None:

@@ -1,6 +1,7 @@
 """The outbox: an explicit-state exploration of its protocol, and the scripts in Redis against the same functions."""
 
 import asyncio
+import json
 import time
 from collections import deque
 from dataclasses import dataclass, replace
@@ -285,3 +286,13 @@ async def test_alerts_are_bounded_and_newest_first(outbox: Outbox, redis: Redis)
         await outbox.settle(CHAT, "a", "refused", last=True, alert={"number": number})
     assert redis.llen(NAMES.alerts) == 200
     assert redis.lindex(NAMES.alerts, 0) == b'{"number": 204}'
+
+
+async def test_a_send_that_a_dead_process_left_behind_alerts_once(outbox: Outbox, redis: Redis) -> None:
+    fill(redis, entry(1))
+    await outbox.lead()
+    await outbox.begin(CHAT, "of the dead")
+    assert [(await outbox.begin(CHAT, "a")).step for _ in range(2)] == ["probe", "probe"]
+    (alert,) = redis.lrange(NAMES.alerts, 0, -1)
+    assert json.loads(alert) == {"at": json.loads(alert)["at"], "kind": "unknown", "entry": entry(1).id}
+    assert redis.hget(NAMES.stats, "sends_unknown") == b"1"
