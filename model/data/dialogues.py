@@ -137,7 +137,7 @@ class DialogueMaker:
             sources += [self._order(rng) for _ in range(rng.choice((1, 1, 1, 1, 2)))]
         if rng.random() < 0.3:
             sources += [self._product(rng) for _ in range(rng.choice((1, 1, 1, 2)))]
-        room = max(1, rng.randint(2, 5) - len(sources))
+        room = max(1, rng.randint(1, 5) - len(sources))
         for name in self._names(room, rng):
             made = self._passages(name, rng)
             sources += made[: max(1, 6 - len(sources))]
@@ -186,10 +186,11 @@ class DialogueMaker:
                 sources.append(_Source(topic.name, head, text, pinned=pinned, lines=(text,)))
         if apart:
             lines = [(text, asks) for text, asks in lines if not asks]
-        main = self._joined([text for text, asks in lines if not asks][:3])
         if self._prose and rng.random() < 0.1:
-            lines.append((rng.choice(self._prose)[0], ()))
-        texts = [self._filled(text, values, rng, sample=False) for text, _ in lines]
+            lines.append((self._filled(rng.choice(self._prose)[0], values, rng, sample=False), ()))
+        texts = [text for text, _ in lines]
+        begins = lines[0][1] == ()
+        main = self._joined((texts if begins else [text for text, asks in lines if not asks])[:2])
         pinned = [(ask, text) for text, asks in lines for ask in asks]
         whole = _Source(
             topic.name, title, self._joined(texts), main=main, pinned=pinned, calls=passage.calls, lines=texts

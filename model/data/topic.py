@@ -33,11 +33,11 @@ Within one passage the same placeholder is the same value; {price2}, {days2} ...
     )
 
 How the generator uses it. A question comes from `families` (only held-out ones in evaluation, never in training) and is
-answered with the sentences whose `asks` are empty, in order; a question from `Sentence.asks` is answered with that very
-sentence; one from `Passage.asks` names that passage and is answered with its sentences without `asks`. The FIRST
-passages without `asks` are alternatives for the topic's main phrasings. `calls` are noun phrases for follow-ups
-("and what about {call}?"). Small talk has `replies` in place of passages. Write questions without a final question
-mark and in lower case where a chat would: the generator adds marks, capitals, greetings, typos and anger.
+answered with the first two sentences, or with those whose `asks` are empty if the first has some. A question from
+`Sentence.asks` is answered with that very sentence; one from `Passage.asks` names that passage and is answered in the
+same way as the others. The passages without `asks` are alternatives for the topic's main phrasings. `calls` are noun
+phrases for follow-ups ("and what about {call}?"). Small talk has `replies` in place of passages. Write questions without
+a final question mark and in lower case where a chat would: the generator adds marks, capitals, greetings, typos, anger.
 Placeholders in questions are filled with fresh values unless they are {order} or {product} of the record asked about.
 """
 
