@@ -26,7 +26,7 @@ from model.data.corpus import Corpus, load_corpus
 from model.data.dialogues import Dialogue, DialogueMaker
 from model.data.en_topics import EN
 from model.data.zh_topics import ZH
-from model.evaluate import generate, score
+from model.evaluate import confusions, generate, score, transcript
 from model.gpt import GPT, GPTConfig, negative_log_likelihood
 from model.prompt import SPECIAL_TOKENS
 from model.tokenizer import Tokenizer
@@ -40,6 +40,7 @@ _VALIDATION_SEED = 1_000_003
 _TRAINING_SEED = 7
 _PICTURE = "loss.png"
 _REPORT_EVERY = 50
+_SHOWN = 5
 
 
 class TrainingError(ValueError):
@@ -232,11 +233,21 @@ def train_text(data: Path | None, out: Path, settings: Settings, console: Consol
     exams = _exams(corpus, settings.validation_questions)
     record = _record(settings, corpus, parameters)
     _loop(trainer, exams, out, record, console)
-    finals = _exams(corpus, settings.final_questions)
-    record |= {"final": _examine(trainer, finals), **_progress_record(trainer.state)}
+    finals = {
+        name: generate(trainer.model, tokenizer, dialogues)
+        for name, dialogues in _exams(corpus, settings.final_questions).items()
+    }
+    record |= {
+        "final": {name: score(replies) for name, replies in finals.items()},
+        "confusions": {name: confusions(replies) for name, replies in finals.items()},
+        **_progress_record(trainer.state),
+    }
     checkpoint.save(out, trainer.model, tokenizer, record)
     draw(trainer.state, out / _PICTURE)
-    console.print_json(json.dumps(record["final"]))
+    for name, replies in finals.items():
+        console.print(name, json.dumps(record["final"][name]), highlight=False)
+        for reply in replies[:_SHOWN]:
+            console.print(transcript(reply), markup=False, highlight=False)
     return record
 
 
