@@ -52,7 +52,10 @@ FAITHFULNESS = 0.6
 """Share of an answer's content words that must stand in its passage; below it the passage is shown."""
 
 MAX_QUESTION = 600
-"""Characters of a question that the model reads; retrieval reads more."""
+"""Characters of a question that the model reads."""
+
+MAX_READ = 4096
+"""Characters of a question that retrieval reads: one message's worth, however many were sent together."""
 
 ORDER_MATTERS = frozenset({"order_cancel", "order_change", "order_invoice"})
 """Questions on an order that the shop's rules answer, not its record alone."""
@@ -189,7 +192,7 @@ class Assistant:
 
     async def answer(self, question: Question, on_text: OnText | None = None) -> Answer:
         """Answer one question. `on_text` gets the growing text; the answer returned is the one that counts."""
-        text = question.text.strip()
+        text = question.text.strip()[:MAX_READ]
         language = language_of(text, question.language)
         if not text:
             return Answer("clarify", phrase(language, "empty"))
@@ -295,12 +298,15 @@ class Assistant:
             return self._checked(turn, verdict, decision, await _text(stream, page, on_text))
 
     def _page(self, turn: _Turn, sources: Sequence[_Source]) -> _Page:
-        """The prompt, with as many of the sources as it has room for; the first are the likeliest."""
+        """The prompt, with as many of the sources as it has room for, the likeliest first; then with less to ask."""
         for count in range(len(sources), 0, -1):
             page = _render(turn, tuple(sources[:count]), MAX_QUESTION)
             if self._voice.fits(page.prompt):
                 return page
-        return _render(turn, (), MAX_QUESTION // 4)
+        length = MAX_QUESTION // 4
+        while not self._voice.fits((page := _render(turn, (), length)).prompt):
+            length //= 2
+        return page
 
     def _judge(
         self, turn: _Turn, sources: Sequence[_Source], decision: Decision, chosen: _Source | None
@@ -349,7 +355,8 @@ class Assistant:
         )
 
     def _is_sound(self, turn: _Turn, source: _Source, question_type: str, text: str) -> bool:
-        if not text or unsupported(text, [source.title, source.text, turn.text], self._titles):
+        read = [source.title, source.text, turn.text[:MAX_QUESTION]]
+        if not text or unsupported(text, read, self._titles):
             return False
         if source.kind != "passage":
             return not contradicts(question_type, fields_of(source.text), text, turn.language)
@@ -412,7 +419,7 @@ class Assistant:
         orders = self.shop.orders_of(customer_id)  # newest first
         known = [*seen[::-1], *(item.product_id for order in orders for item in order.items)]
         exclude = {*known, *shown}
-        if wish.strip():
+        if wish := wish.strip()[:MAX_READ]:
             found = self.catalogue.search(wish, language_of(wish, language), k, exclude=exclude)
             return tuple(self._card(product, language) for product in found)
         cards = []

@@ -34,8 +34,33 @@ _CHINESE_DIGITS = {
     "九": 9,
 }
 _CHINESE_UNITS = {"十": 10, "百": 100, "千": 1000, "万": 10000}
+_NUMERAL = "[零〇一二两三四五六七八九十百千万]"
+_CHINESE_NUMBER = re.compile(  # the look-behind: a run is read once, not again from each of its characters
+    rf"(?<!{_NUMERAL}){_NUMERAL}+"
+    r"(?=\s?(?:个工作日|个小时|小时|分钟|天|日|周|个月|月|年|元|块|欧元|折|件|积分|％|%))"
+)
+_NUMBER = re.compile(
+    rf"\b({'|'.join(_WORD_NUMBERS)})\b(?=[ -](?:working |business |calendar )?"
+    r"(?:hour|day|week|month|year|euro|dollar|pound|percent|piece|point|item|%))",
+    re.IGNORECASE,
+)
+_CHINESE_DIGITS = {
+    "零": 0,
+    "〇": 0,
+    "一": 1,
+    "二": 2,
+    "两": 2,
+    "三": 3,
+    "四": 4,
+    "五": 5,
+    "六": 6,
+    "七": 7,
+    "八": 8,
+    "九": 9,
+}
+_CHINESE_UNITS = {"十": 10, "百": 100, "千": 1000, "万": 10000}
 _CHINESE_NUMBER = re.compile(
-    r"[零〇一二两三四五六七八九十百千万]+(?=\s?(?:个工作日|个小时|小时|分钟|天|日|周|个月|月|年|元|块|欧元|折|件|积分|％|%))"
+    r"(?<![零〇一二两三四五六七八九十百千万])[零〇一二两三四五六七八九十百千万]+(?=\s?(?:个工作日|个小时|小时|分钟|天|日|周|个月|月|年|元|块|欧元|折|件|积分|％|%))"
 )
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 _WHOLE = re.compile(rf"@|//|www\.|^(?!{CURRENCY})[A-Z]+-?\d", re.IGNORECASE)
