@@ -12,9 +12,9 @@ Language = Literal["en", "zh"]
 
 
 class Contract(BaseModel):
-    """The base of every record that one process writes and another reads."""
+    """The base of every record that one process writes and another reads. Its errors do not repeat what it holds."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
 class CustomerMessage(Contract):

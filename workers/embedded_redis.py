@@ -18,6 +18,7 @@ from pathlib import Path
 
 import redis
 
+from workers.channel import connect
 from workers.settings import SettingsError
 
 _PR_SET_PDEATHSIG = 1
@@ -99,8 +100,9 @@ def _running(folder: Path, socket: Path) -> Iterator[str]:
         preexec_fn=_die_with_parent(),
     )
     try:
-        _wait_until_ready(process, socket, log)
-        yield f"unix://{socket}?db=0"
+        url = f"unix://{socket}?db=0"
+        _wait_until_ready(process, url, log)
+        yield url
     finally:
         process.terminate()
         try:
@@ -110,30 +112,32 @@ def _running(folder: Path, socket: Path) -> Iterator[str]:
             process.wait()
 
 
-def _wait_until_ready(process: "subprocess.Popen[bytes]", socket: Path, log: Path) -> None:
-    client = redis.Redis(unix_socket_path=str(socket))
-    try:
-        deadline = time.monotonic() + _START_SECONDS
-        while time.monotonic() < deadline:
-            if process.poll() is not None:
-                break
-            # BusyLoadingError, while the append-only file is read, is a ConnectionError.
-            with contextlib.suppress(redis.ConnectionError, redis.TimeoutError):
-                client.ping()
-                return
-            time.sleep(0.02)
-    finally:
-        client.close()
+def _answers(url: str) -> bool:
+    with connect(url) as client:
+        try:
+            # While the append-only file is read, BusyLoadingError is a ConnectionError.
+            return bool(client.ping())
+        except (redis.ConnectionError, redis.TimeoutError):
+            return False
+
+
+def _wait_until_ready(process: "subprocess.Popen[bytes]", url: str, log: Path) -> None:
+    deadline = time.monotonic() + _START_SECONDS
+    while time.monotonic() < deadline and process.poll() is None:
+        if _answers(url):
+            return
+        time.sleep(0.02)
     lines = log.read_text(errors="replace").splitlines() if log.exists() else []
     reason = lines[-1] if lines else "it said nothing"
     raise NoRedis(f"the private Redis did not start ({reason}); see {log}, or set KEFU_REDIS_URL.")
 
 
 def _wait_for_neighbour(address: Path) -> str:
+    """The address that the other program writes down, once a Redis answers there: a killed one leaves its own behind."""
     deadline = time.monotonic() + _START_SECONDS
     while time.monotonic() < deadline:
         url = address.read_text() if address.exists() else ""
-        if url:
+        if url and _answers(url):
             return url
         time.sleep(0.05)
     raise NoRedis(

