@@ -1,0 +1,30 @@
+"""What an operator sets, and what they only seem to set."""
+
+import pytest
+from pydantic import ValidationError
+
+from bot.webhook import secret_of
+from tests.workers.shop_floor import message
+from workers.settings import SettingsError, load_settings
+
+
+def test_a_variable_that_is_set_to_nothing_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("REDIS_URL", "WEBHOOK_SECRET", "HTTP_PORT", "ADMIN_IDS", "SHOP", "OPERATORS_CHAT"):
+        monkeypatch.setenv(f"KEFU_{name}", "")
+    settings = load_settings(bot_token="7:sandbox")
+    assert (settings.redis_url, settings.http_port, settings.admin_ids) == (None, 8080, ())
+    # An empty secret would let everybody bring updates to the webhook.
+    assert len(secret_of(settings)) == 64
+
+
+def test_a_wrong_value_is_named_but_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KEFU_ADMIN_IDS", "@sesame")
+    with pytest.raises(SettingsError, match="KEFU_ADMIN_IDS") as raised:
+        load_settings()
+    assert "sesame" not in str(raised.value)
+
+
+def test_a_record_that_is_refused_does_not_repeat_the_customers_words() -> None:
+    with pytest.raises(ValidationError) as raised:
+        message(1, text="my secret " * 1000)
+    assert "secret" not in str(raised.value)
