@@ -14,9 +14,13 @@ _RESERVE = 2
 
 
 class Limits:
-    """When the next message may go out. One for a bot's delivery, on one event loop."""
+    """When the next message may go out. One for a bot's delivery, on one event loop.
 
-    def __init__(self) -> None:
+    Not `enforced`: only Telegram's own requests to wait are kept, for servers that have no limits.
+    """
+
+    def __init__(self, enforced: bool = True) -> None:
+        self._enforced = enforced
         # A burst and a rate may fall into the same second: 4 + 26 is Telegram's 30.
         self._overall = AsyncLimiter(4, 4 / 26)
         self._chats: dict[int, AsyncLimiter] = {}
@@ -25,10 +29,10 @@ class Limits:
 
     async def acquire(self, chat_id: int) -> None:
         """Wait until a reply may go to this chat."""
-        limiter = self._limiter(chat_id)
         while True:
-            await limiter.acquire()
-            await self._overall.acquire()
+            if self._enforced:
+                await self._limiter(chat_id).acquire()
+                await self._overall.acquire()
             wait = self._pause_left(chat_id)
             if wait <= 0:
                 return
@@ -36,9 +40,12 @@ class Limits:
 
     async def spare(self, chat_id: int) -> bool:
         """Take a place for something that may be left out; False if replies may need it."""
-        if self._pause_left(chat_id) > 0 or not self._overall.has_capacity(1 + _RESERVE):
+        if self._pause_left(chat_id) > 0:
             return False
-        await self._overall.acquire()
+        if self._enforced:
+            if not self._overall.has_capacity(1 + _RESERVE):
+                return False
+            await self._overall.acquire()
         return True
 
     def pause(self, chat_id: int, seconds: float) -> None:

@@ -62,7 +62,8 @@ async def run(settings: Settings) -> None:
             queue_limit=settings.queue_limit,
             session_days=settings.session_days,
         )
-        names, sessions, limits = channel.names, SessionReader(redis, bot.id), Limits()
+        names, sessions = channel.names, SessionReader(redis, bot.id)
+        limits = Limits(enforced=settings.flood_limits)
 
         drafts = Drafts(bot, limits)
         delivery = Delivery(bot, redis, names, Outbox(redis, names, secrets.token_hex(8)), drafts, limits)

@@ -79,10 +79,15 @@ class Stack:
         self, command: str, name: str | None = None, settings: Mapping[str, str] | None = None
     ) -> asyncio.subprocess.Process:
         """Start `kefu bot` or `kefu worker`; `name` is what the stack calls the process, `settings` are its own."""
-        name = name or command
+        return await self.run("bot.cli", command, name=name or command, settings=settings)
+
+    async def run(
+        self, module: str, *arguments: str, name: str, settings: Mapping[str, str] | None = None
+    ) -> asyncio.subprocess.Process:
+        """Start a Python module as one of the stack's processes."""
         with self._log(name).open("ab") as log:
             process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "bot.cli", command),
+                *(sys.executable, "-m", module, *arguments),
                 env={**self.environment(), **(settings or {})},
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=log,

@@ -65,3 +65,62 @@ def chaos(
             print(f"{name:24} {value if not isinstance(value, dict) else json.dumps(value)}")
         print("Every promise was kept." if report.is_kept else "A promise was broken.")
     raise typer.Exit(0 if report.is_kept else 1)
+
+
+@bench.command()
+def pipeline(
+    seconds: Annotated[float, typer.Option(min=0.5, help="Length of one measurement.")] = 5,
+    rates: Annotated[
+        str, typer.Option(help="Percentages of saturation at which messages arrive.")
+    ] = "25,50,75",
+    chats: Annotated[str, typer.Option(help="Numbers of customers; up to 10000.")] = "10,100,1000",
+    rounds: Annotated[
+        int, typer.Option(min=1, help="Rounds of each measurement, the two stacks in turn.")
+    ] = 2,
+    always: Annotated[
+        bool, typer.Option("--always/--no-always", help="Measure Redis with appendfsync always too.")
+    ] = True,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the figures as one JSON object.")] = False,
+) -> None:
+    """Measure what everything but the generation costs, beside an aiogram bot on stock RQ.
+
+    Example: kefu bench pipeline --seconds 3 --chats 10,1000 --rates 50 --no-always
+    """
+    from bot.bench.pipeline import Options, run_pipeline
+    from bot.bench.table import show_pipeline
+    from bot.stack import StackError
+
+    options = Options(
+        seconds=seconds,
+        rates=tuple(_numbers("--rates", rates, 1, 95)),
+        chats=tuple(int(count) for count in _numbers("--chats", chats, 1, 10_000)),
+        rounds=rounds,
+        always=always,
+    )
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task("starting")
+
+        def show(what: str, done: int, total: int) -> None:
+            progress.update(task, description=what, completed=done, total=total)
+
+        try:
+            figures = asyncio.run(run_pipeline(options, show))
+        except StackError as error:
+            print(f"kefu bench pipeline: {error}", file=sys.stderr)
+            raise typer.Exit(1) from None
+    if as_json:
+        print(json.dumps(figures))
+    else:
+        show_pipeline(figures, Console())
+
+
+def _numbers(option: str, given: str, least: float, most: float) -> list[float]:
+    try:
+        numbers = [float(part) for part in given.split(",")]
+    except ValueError:
+        numbers = []
+    if not numbers or not all(least <= number <= most for number in numbers):
+        raise typer.BadParameter(f"{option}: numbers from {least:g} to {most:g}, with commas between them")
+    return numbers

@@ -1,0 +1,52 @@
+"""The figures of `kefu bench pipeline` as a table for people."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+_PROCESSES = ("bot", "worker", "redis", "telegram")
+
+
+def show_pipeline(figures: Mapping[str, Any], console: Console) -> None:
+    """Print one table for each way in which Redis writes its file."""
+    for title, part in (("everysec", figures), ("always", figures["always"])):
+        if part is not None:
+            console.print(_table(f"Redis appendfsync {title}", part))
+            console.print(f"kefu / naive at saturation: {part['ratio']}")
+    memory = figures["redis_bytes"]
+    console.print(
+        f"Redis memory: {memory['per_chat']} bytes a chat with {memory['turns_in_it']} turns, "
+        f"{memory['per_update_for_48_h']} bytes an update for 48 h"
+    )
+    console.print(f"{figures['cores']} cores; load of the machine before the run: {figures['other_load']}")
+
+
+def _table(title: str, part: Mapping[str, Any]) -> Table:
+    table = Table(title=title, title_justify="left")
+    for name in (
+        "load",
+        "stack",
+        "messages/s",
+        "reply p50 ms",
+        "p99 ms",
+        "Redis commands",
+        "CPU ms a message",
+    ):
+        table.add_column(name, justify="left" if name in ("load", "stack") else "right")
+    loads = [(f"all, {count} chats", both) for count, both in part["by_chats"].items()]
+    loads += [(f"{percent} %", both) for percent, both in part["by_load_percent"].items()]
+    for load, both in loads:
+        for stack, row in both.items():
+            waits = row.get("to_reply_ms") or {}
+            table.add_row(
+                load,
+                stack,
+                f"{row['messages_per_s']:g}",
+                str(waits.get("p50", "")),
+                str(waits.get("p99", "")),
+                f"{row['redis_commands']:g}",
+                *(str(row["cpu_ms"].get(name, "")) for name in _PROCESSES),
+            )
+    return table
