@@ -200,7 +200,9 @@ class _Run:
         """What the bot has counted and said of unknown outcomes, beside what the sandbox knows."""
         names_of = {update: message for message, update in self._customers.update_of.items()}
         repeated, given_up = _named_unknown(self._stack.log_lines('"answers"'))
-        swallowed = [call for call in sends if call.get("description") == "hang" or _code(call) >= 500]
+        swallowed = [
+            call for call in sends if call.get("description") in ("hang", "drop") or _code(call) >= 500
+        ]
         return Evidence(
             sends_unknown=int(await redis.hget(self._names.stats, "sends_unknown") or 0),
             undelivered=len(swallowed),

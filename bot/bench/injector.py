@@ -60,6 +60,7 @@ CALLS: dict[str, Mode] = {
     "server error": "error",
     "markup refused": "error",
     "hang": "hang",
+    "drop": "drop",
     "deliver then drop": "deliver_then_drop",
     "deliver then hang": "deliver_then_hang",
     "slow updates": "slow",

@@ -5,6 +5,7 @@ What ends, for whatever reason, is started again a moment later, as docker compo
 
 import asyncio
 import contextlib
+import os
 import signal
 from collections import Counter
 from types import TracebackType
@@ -50,8 +51,9 @@ class Parts:
         """Send a signal to a part, if it runs."""
         process = self._stack.processes.get(name)
         if process is not None and process.returncode is None:
+            # Not process.send_signal: that may reap a child that has just died, before asyncio does.
             with contextlib.suppress(ProcessLookupError):
-                process.send_signal(number)
+                os.kill(process.pid, number)
 
     async def _keep_running(self, name: str) -> None:
         command = BOT if name == BOT else "worker"

@@ -5,10 +5,17 @@ from collections.abc import Container
 from dataclasses import dataclass, field
 from typing import Literal
 
-Mode = Literal["error", "hang", "slow", "deliver_then_drop", "deliver_then_hang", "refuse_connection"]
-"""error: refused, not carried out. hang: not carried out and never answered. slow: carried out `seconds` later.
-deliver_then_drop: carried out, but the connection ends without a response. deliver_then_hang: carried out and never
-answered. refuse_connection: nobody listens for some seconds, whatever the method."""
+Mode = Literal["error", "hang", "drop", "slow", "deliver_then_drop", "deliver_then_hang", "refuse_connection"]
+"""What becomes of a call.
+
+error:             refused, not carried out.
+hang:              not carried out and never answered.
+drop:              not carried out, and the connection ends without a response.
+slow:              carried out `seconds` later.
+deliver_then_drop: carried out, but the connection ends without a response.
+deliver_then_hang: carried out and never answered.
+refuse_connection: nobody listens for some seconds, whatever the method.
+"""
 
 
 @dataclass(slots=True)

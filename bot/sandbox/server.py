@@ -198,9 +198,9 @@ class Sandbox:
             return await self._carry_out(method, params)
         if fault.mode == "error":
             raise ApiError(fault.error_code, fault.description, retry_after=fault.retry_after)
-        if fault.mode != "hang":
+        if fault.mode.startswith("deliver"):
             await self._carry_out(method, params)
-        if fault.mode != "deliver_then_drop":
+        if fault.mode.endswith("hang"):
             await asyncio.sleep(HANG_SECONDS)
         raise _Dropped
 

@@ -40,11 +40,14 @@ async def test_retry_after_on_order(bot: Bot, people: SandboxClient) -> None:
     assert refusal.value.retry_after == 7
 
 
-async def test_delivered_message_without_a_response(bot: Bot, people: SandboxClient) -> None:
-    await people.fault("sendMessage", mode="deliver_then_drop")
+@pytest.mark.parametrize(("mode", "delivered"), [("drop", 0), ("deliver_then_drop", 1)])
+async def test_connection_that_ends_without_a_response(
+    bot: Bot, people: SandboxClient, mode: str, delivered: int
+) -> None:
+    await people.fault("sendMessage", mode=mode)
     with pytest.raises(TelegramNetworkError):
         await bot.send_message(MIA, "did it arrive?")
-    assert [event["text"] for event in await people.messages(MIA)] == ["did it arrive?"]
+    assert len(await people.messages(MIA)) == delivered
     await bot.get_me()
 
 
