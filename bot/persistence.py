@@ -6,7 +6,9 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from redis.asyncio import Redis
-from redis.exceptions import ConnectionError, OutOfMemoryError, ReadOnlyError, RedisError, TimeoutError
+from redis.exceptions import RedisError
+
+from workers.channel import is_outage
 
 log = logging.getLogger(__name__)
 
@@ -15,17 +17,10 @@ Result = TypeVar("Result")
 _FIRST_PAUSE = 0.1
 _LONGEST_PAUSE = 2.0
 _LOG_EVERY = 30.0
-_OUTAGES = (ConnectionError, TimeoutError, ReadOnlyError, OutOfMemoryError)
-_OUTAGE_CODES = ("MISCONF", "LOADING", "NOREPLICAS", "CLUSTERDOWN", "MASTERDOWN")
 
 
 class NotAnswered(RuntimeError):
     """Redis did not answer within the patience that there was."""
-
-
-def is_outage(error: RedisError) -> bool:
-    """Whether the same command can succeed once Redis is well again."""
-    return isinstance(error, _OUTAGES) or str(error).startswith(_OUTAGE_CODES)
 
 
 async def until_answered(step: Callable[[], Awaitable[Result]], patience: float | None = None) -> Result:

@@ -5,6 +5,7 @@ after any error, a lost reply included. Knows nothing of Telegram and nothing of
 """
 
 import math
+import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -35,6 +36,15 @@ JOB_RETRIES = 10
 FAILED_JOB_SECONDS = 7 * 24 * 3600
 SEEN_SECONDS = 48 * 3600
 _ATTEMPTS = 8
+_OUTAGES = (
+    redis.ConnectionError,
+    redis.TimeoutError,
+    redis.ReadOnlyError,
+    redis.exceptions.OutOfMemoryError,
+    redis.exceptions.ClusterDownError,
+)
+_OUTAGE_CODE = re.compile("(^|-)(OOM|READONLY|MISCONF|NOREPLICAS|MASTERDOWN) ")
+"""What redis-py has no class for; in the error of a script the code may stand inside."""
 
 
 @dataclass(frozen=True)
@@ -395,6 +405,13 @@ def connect_async(url: str, *, decode_responses: bool = True) -> redis.asyncio.R
             socket_connect_timeout=5,
             health_check_interval=15,
         )
+
+
+def is_outage(error: BaseException) -> bool:
+    """Whether the same command can succeed once Redis is well again: it is away, starting, failing over, or full."""
+    if isinstance(error, _OUTAGES):
+        return True
+    return isinstance(error, redis.ResponseError) and _OUTAGE_CODE.search(str(error)) is not None
 
 
 class _clear_url_error:

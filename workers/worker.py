@@ -33,7 +33,7 @@ from rq.timeouts import JobTimeoutException
 from rq.worker import BaseWorker
 from rq.worker.base import WorkerStatus
 
-from workers.channel import WORK_PATTERN
+from workers.channel import WORK_PATTERN, is_outage
 from workers.leases import Held, Leases
 
 logger = logging.getLogger(__name__)
@@ -41,9 +41,6 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 Step = Callable[[], T]
 """Something that the main thread does with Redis. It may be repeated when Redis was away."""
-
-AWAY = (redis.ConnectionError, redis.TimeoutError, redis.ReadOnlyError, redis.exceptions.OutOfMemoryError)
-"""Errors that pass: Redis is restarting, failing over, or full."""
 
 current_execution: ContextVar[Execution] = ContextVar("current_execution")
 """The execution in which a job's code runs."""
@@ -195,9 +192,9 @@ class BatchingWorker(BaseWorker):
                 return
             try:
                 result = step()
-            except AWAY:
-                raise
             except Exception as error:
+                if is_outage(error):
+                    raise
                 self.loop.call_soon_threadsafe(_settle, future, None, error)
             else:
                 self.loop.call_soon_threadsafe(_settle, future, result, None)
@@ -260,7 +257,9 @@ class BatchingWorker(BaseWorker):
         while self._todo and time.monotonic() >= self._retry_at:
             try:
                 self._todo[0]()
-            except AWAY as error:
+            except redis.RedisError as error:
+                if not is_outage(error):
+                    raise
                 self._note_away(error)
                 return
             self._todo.popleft()

@@ -329,3 +329,18 @@ def traces(floor: ShopFloor, needle: bytes) -> list[bytes]:
         for key in floor.redis.keys("*")
         if needle in key or any(needle in value for value in readers[floor.redis.type(key)](key))
     ]
+
+
+@pytest.mark.parametrize("setting", ["min-replicas-to-write", "maxmemory"])
+def test_a_worker_waits_for_a_redis_that_takes_no_writes(floor: ShopFloor, setting: str) -> None:
+    worker = floor.start_worker(delay=0.2)
+    floor.say("one two three")
+    until(floor.is_claimed)
+    floor.redis.config_set(setting, "1")
+    try:
+        until(lambda: b"Redis is away" in floor.log_of().read_bytes())
+        time.sleep(1)
+    finally:
+        floor.redis.config_set(setting, "0")
+    until(floor.replies)
+    assert worker.poll() is None
