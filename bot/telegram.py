@@ -9,6 +9,7 @@ from aiogram.client.session.aiohttp import AiohttpSession
 from aiogram.client.telegram import TelegramAPIServer
 from aiogram.exceptions import (
     AiogramError,
+    ClientDecodeError,
     TelegramBadRequest,
     TelegramConflictError,
     TelegramNotFound,
@@ -16,6 +17,7 @@ from aiogram.exceptions import (
     TelegramUnauthorizedError,
 )
 from aiogram.methods import TelegramMethod
+from aiogram.methods.base import TelegramType
 from aiogram.utils.token import TokenValidationError
 
 from bot.errors import StartError
@@ -35,11 +37,24 @@ TOKEN_REFUSED = f"Telegram refuses the token in KEFU_BOT_TOKEN. {_WHERE_TO_GET_O
 _PAUSES = (1.0, 2.0, 5.0, 10.0, 20.0, 30.0)
 
 
+class _Session(AiohttpSession):
+    """aiogram's session, which lets an answer through that is no text, such as a proxy's page in an odd encoding."""
+
+    async def make_request(
+        self, bot: Bot, method: TelegramMethod[TelegramType], timeout: int | None = None
+    ) -> TelegramType:
+        """Call Telegram. Raises nothing but AiogramError."""
+        try:
+            return await super().make_request(bot, method, timeout)
+        except UnicodeDecodeError as error:
+            raise ClientDecodeError("the answer is no text", error, "") from None
+
+
 def make_bot(settings: Settings) -> Bot:
     """A client for the bot of the token. Raises StartError."""
     if settings.bot_token is None or not settings.bot_token.get_secret_value():
         raise StartError(NO_TOKEN)
-    session = AiohttpSession()
+    session = _Session()
     if settings.telegram_api:
         session.api = TelegramAPIServer.from_base(settings.telegram_api, is_local=False)
     try:
