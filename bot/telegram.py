@@ -38,16 +38,19 @@ _PAUSES = (1.0, 2.0, 5.0, 10.0, 20.0, 30.0)
 
 
 class _Session(AiohttpSession):
-    """aiogram's session, which lets an answer through that is no text, such as a proxy's page in an odd encoding."""
+    """aiogram's session, which stumbles over an answer that is no text or JSON of another kind: a proxy's page."""
 
     async def make_request(
-        self, bot: Bot, method: TelegramMethod[TelegramType], timeout: int | None = None
+        self,
+        bot: Bot,
+        method: TelegramMethod[TelegramType],
+        timeout: int | None = None,  # noqa: ASYNC109 (aiogram's signature)
     ) -> TelegramType:
         """Call Telegram. Raises nothing but AiogramError."""
         try:
             return await super().make_request(bot, method, timeout)
-        except UnicodeDecodeError as error:
-            raise ClientDecodeError("the answer is no text", error, "") from None
+        except (ValueError, TypeError) as error:
+            raise ClientDecodeError("the answer is not Telegram's", error, "") from None
 
 
 def make_bot(settings: Settings) -> Bot:
