@@ -31,6 +31,8 @@ T = TypeVar("T")
 MAX_RESTARTS = 2
 """How often newer messages may restart an answer before its first text (P3)."""
 DRAFT_EVERY = 0.7
+NOBODY = 0
+"""Stands for the customer in a group: what belongs to one of its members is not for the others to read (P7)."""
 
 
 class Assistant(Protocol):
@@ -198,8 +200,9 @@ async def _write(
 ) -> tuple[Reply, Turn, tuple[str, ...] | None]:
     """The reply to a turn, what to remember of it, and the products shown so far if there are new ones."""
     last = work.messages[-1]
+    customer_id = last.user_id if chat.id > 0 else NOBODY
     if last.kind == "suggest":
-        products = await assistant.suggest(work.text, last.language, last.user_id, session.shown)
+        products = await assistant.suggest(work.text, last.language, customer_id, session.shown)
         texts = SUGGESTIONS if products else NO_SUGGESTIONS
         reply = Reply(
             kind="suggestions", language=last.language, text=texts[last.language], cards=_cards(products)
@@ -211,7 +214,7 @@ async def _write(
             PastTurn(past.customer, past.reply, past.question_type, past.source_id)
             for past in session.recent(chat.history_tokens)
         )
-        question = Question(work.text, last.language, last.user_id, history)
+        question = Question(work.text, last.language, customer_id, history)
         answer = await assistant.answer(question, on_text)
         products = answer.products
         if not answer.text.strip():

@@ -12,7 +12,7 @@ from model.types import Answer, OnText, Question, SuggestedProduct
 from tests.workers.shop_floor import BOT, ShopFloor
 from workers.contracts import Turn
 from workers.echo import EchoAssistant
-from workers.jobs import Assistant, Chat, GivenUp, Services, answer_chat, provide
+from workers.jobs import NOBODY, Assistant, Chat, GivenUp, Services, answer_chat, provide
 from workers.leases import Leases
 from workers.mailbox import Mailbox
 from workers.sessions import Session, Sessions
@@ -94,7 +94,16 @@ async def test_in_a_group_customers_are_answered_one_by_one(floor: ShopFloor) ->
         floor.accept(update_id, chat_id=-9, user_id=user_id)
     assistant = Remembering()
     await answer_chat(open_chat(floor, -9), assistant)
-    assert [question.customer_id for question in assistant.questions] == [1, 2]
+    assert [reply.answers for reply in floor.replies(-9)] == [("m50", "m51"), ("m52",)]
+
+
+async def test_in_a_group_nobodys_orders_are_looked_up(floor: ShopFloor) -> None:
+    floor.accept(50, chat_id=-9, user_id=1)
+    floor.accept(51, chat_id=1, user_id=1)
+    assistant = Remembering()
+    for chat_id in (-9, 1):
+        await answer_chat(open_chat(floor, chat_id), assistant)
+    assert [question.customer_id for question in assistant.questions] == [NOBODY, 1]
 
 
 class Broken(EchoAssistant):
