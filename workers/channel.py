@@ -18,6 +18,7 @@ from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import NoBackoff
 from redis.client import Pipeline
 from redis.retry import Retry
+from rq.exceptions import DeserializationError
 
 from workers.contracts import CustomerMessage, Language, OutboxEntry
 from workers.settings import QUEUES, SettingsError
@@ -36,6 +37,7 @@ JOB_RETRIES = 10
 FAILED_JOB_SECONDS = 7 * 24 * 3600
 SEEN_SECONDS = 48 * 3600
 _ATTEMPTS = 8
+_JOBS_AT_ONCE = 500
 _OUTAGES = (
     redis.ConnectionError,
     redis.TimeoutError,
@@ -195,6 +197,7 @@ class Channel:
             if with_person:
                 outcome = Accepted.WITH_PERSON
                 pipe.ltrim(names.inbox(chat_id), -self._chat_limit, -1)
+                self._keep_for_person(pipe, chat_id)
             else:
                 outcome = Accepted.ACCEPTED
                 pipe.zadd(names.waiting, {str(chat_id): int(message.accepted_at * 1000)}, nx=True)
@@ -279,7 +282,7 @@ class Channel:
             answered = self._with_pending(pipe, chat_id, entry)
             pipe.multi()
             pipe.hset(names.session(chat_id), "owner", "person")
-            pipe.expire(names.session(chat_id), self._session_seconds)
+            self._keep_for_person(pipe, chat_id)
             pipe.delete(names.claim(chat_id))
             pipe.zrem(names.waiting, str(chat_id))
             self._queue_reply(pipe, answered)
@@ -329,14 +332,27 @@ class Channel:
                         raise
         raise AssertionError("unreachable")
 
+    def _keep_for_person(self, pipe: Pipeline, chat_id: int) -> None:
+        """What is said to a person is forgotten together with who has the conversation, else the bot would answer it."""
+        pipe.expire(self.names.session(chat_id), self._session_seconds)
+        pipe.expire(self.names.inbox(chat_id), self._session_seconds)
+
     def _delete_failed_jobs(self, chat_id: int) -> None:
         """Failed jobs are kept to be looked at, and name their chat."""
         for name in QUEUES:
             registry = rq.Queue(name, connection=self._redis, serializer="json").failed_job_registry
-            for job_id in registry.get_job_ids(cleanup=False):
-                job = rq.job.Job.fetch_many([job_id], connection=self._redis, serializer="json")[0]
-                if job and tuple(job.args) == (self.names.bot_id, chat_id):
-                    registry.remove(job, delete_job=True)
+            ids = registry.get_job_ids(cleanup=False)
+            for start in range(0, len(ids), _JOBS_AT_ONCE):
+                some = ids[start : start + _JOBS_AT_ONCE]
+                for job in rq.job.Job.fetch_many(some, connection=self._redis, serializer="json"):
+                    if job and self._is_of(chat_id, job):
+                        registry.remove(job, delete_job=True)
+
+    def _is_of(self, chat_id: int, job: rq.job.Job) -> bool:
+        try:
+            return tuple(job.args) == (self.names.bot_id, chat_id)
+        except DeserializationError:  # somebody else's, on one of our queues
+            return False
 
     def _is_full(self, pipe: Pipeline, chat_id: int) -> bool:
         if int(pipe.llen(self.names.inbox(chat_id))) >= self._chat_limit:

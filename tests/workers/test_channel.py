@@ -109,6 +109,13 @@ def test_forget_deletes_the_failed_jobs_of_the_chat_alone(channel: Channel, redi
     assert not redis.exists(mine.key) and redis.exists(other.key)
 
 
+def test_a_failed_job_of_others_does_not_keep_forget_from_its_work(channel: Channel, redis: Redis) -> None:
+    foreign = rq.Queue("bulk", connection=redis).enqueue("os.getcwd")  # RQ's own default is pickle
+    queue(redis, "bulk").failed_job_registry.add(foreign, ttl=100)
+    assert channel.forget(3, 5, notice("confirmation"))
+    assert redis.exists(foreign.key)
+
+
 def test_forget_leaves_only_the_confirmation(channel: Channel, redis: Redis) -> None:
     channel.respond(1, [notice("old")], language="zh")
     channel.accept(2, message(2))
@@ -136,6 +143,9 @@ def test_no_job_is_made_while_a_person_has_the_conversation(channel: Channel, re
     channel.accept(1, message(1))
     channel.hand_over(2, 5, notice())
     assert channel.accept(3, message(3)) is Accepted.WITH_PERSON
+    # What was said to the person goes when it is forgotten who has the conversation, else the bot would answer it.
+    kept, known = redis.ttl(channel.names.inbox(5)), redis.ttl(channel.names.session(5))
+    assert 0 < kept <= known + 1
     assert queue(redis).count == 1
     assert redis.zcard(channel.names.waiting) == 0
     channel.hand_back(4, 5)
