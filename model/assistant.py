@@ -13,12 +13,13 @@ from typing import Literal, Protocol, Self
 
 import torch
 
-from model.check import faithfulness, unsupported
+from model.check import unsupported
 from model.checkpoint import load, shipped
 from model.decoders import Decision, NativeDecoder, NativeVoice
 from model.engine import EngineError
 from model.knowledge import Catalogue, Hit, Knowledge, Passage
-from model.phrases import PHRASES, phrase
+from model.literal import fields_of, is_taught, quotes, told_to_the_end
+from model.phrases import phrase
 from model.prompt import (
     ORDER_TYPES,
     PRODUCT_TYPES,
@@ -29,9 +30,9 @@ from model.prompt import (
     plain,
     render_prompt,
 )
-from model.records import contradicts, fields_of
+from model.router import Router, fuse
 from model.shop import STATUS_NAMES, Order, Product, Shop, date_text
-from model.slots import SLOT, Slots, find_values
+from model.slots import SLOT, Slots
 from model.types import Answer, Language, OnText, Question, SuggestedProduct
 
 PASSAGES = 4
@@ -48,8 +49,11 @@ SUGGESTIONS = 3
 TYPE_CONFIDENCE = 0.5
 """Below this probability of the question type, retrieval decides instead of the model."""
 
-FAITHFULNESS = 0.6
-"""Share of an answer's content words that must stand in its passage; below it the passage is shown."""
+PLAUSIBLE = 0.01
+"""Question types that the router holds for less likely than this are not put to the model."""
+
+MODEL_TRUST = 0.3
+"""Weight of the model's opinion on the question type beside the router's, from held-out wordings."""
 
 MAX_QUESTION = 600
 """Characters of a question that the model reads."""
@@ -138,11 +142,12 @@ class _Source:
 
 @dataclass(frozen=True)
 class _Turn:
-    """One question with what was found for it: records that it names, passages best first, and all in order."""
+    """One question with what was found for it: likely types, records that it names, passages best first, and all."""
 
     question: Question
     text: str
     language: Language
+    types: Mapping[str, float]
     named: tuple[_Source, ...]
     hits: tuple[Hit, ...]
     sources: tuple[_Source, ...]
@@ -161,8 +166,9 @@ class _Page:
 class Assistant:
     """Answers questions and suggests products of one shop."""
 
-    def __init__(self, shop: Shop, voice: Voice) -> None:
+    def __init__(self, shop: Shop, voice: Voice, router: Router | None = None) -> None:
         self.shop = shop
+        self._router = router
         self.knowledge = Knowledge(shop.passages)
         self.catalogue = Catalogue(shop)
         self._voice = voice
@@ -187,8 +193,9 @@ class Assistant:
             return cls(records, NoVoice())
         if device == "auto":
             device = "cuda" if torch.cuda.is_available() else "cpu"
-        checkpoint = load(shipped() if model == "builtin" else Path(model), device)
-        return cls(records, NativeVoice(NativeDecoder(checkpoint, slots, threads)))
+        folder = shipped() if model == "builtin" else Path(model)
+        voice = NativeVoice(NativeDecoder(load(folder, device), slots, threads))
+        return cls(records, voice, Router.load(folder))
 
     async def answer(self, question: Question, on_text: OnText | None = None) -> Answer:
         """Answer one question. `on_text` gets the growing text; the answer returned is the one that counts."""
@@ -247,7 +254,8 @@ class Assistant:
         hits = tuple(self.knowledge.search(query, language, PASSAGES))
         known = {source.id for source in sources}
         sources += [_passage_source(hit.passage) for hit in hits if hit.passage.id not in known]
-        return _Turn(question, text, language, named, hits, tuple(sources))
+        types = self._router.probabilities(text) if self._router else {}
+        return _Turn(question, text, language, types, named, hits, tuple(sources))
 
     def _only_order(self, question: Question) -> Order | None:
         """The order that "my order" must mean: the customer's only one, or the only one still under way."""
@@ -278,11 +286,14 @@ class Assistant:
         """Let the voice decide and write; where code knows the source better, ask again with that one alone."""
         page = self._page(turn, turn.sources)
         keys = range(len(page.sources))
+        likely = [name for name in QUESTION_TYPES if turn.types.get(name, 1.0) >= PLAUSIBLE]
         async with aclosing(
-            self._voice.write(page.prompt, types=QUESTION_TYPES, keys=keys, slots=page.allowed)
+            self._voice.write(page.prompt, types=likely, keys=keys, slots=page.allowed)
         ) as stream:
             decision = await anext(stream)
             assert isinstance(decision, Decision)
+            if turn.types:
+                decision = _fused(decision, turn.types)
             chosen = page.sources[decision.key] if decision.key is not None else None
             verdict = self._judge(turn, page.sources, decision, chosen)
             if isinstance(verdict, Answer):
@@ -313,8 +324,10 @@ class Assistant:
     ) -> Answer | _Source:
         """The source that must be answered from, or an answer by code where the model has nothing to say."""
         name, language = decision.question_type, turn.language
-        if decision.type_probability < TYPE_CONFIDENCE or name == "other":
+        if decision.type_probability < TYPE_CONFIDENCE:
             return self._by_retrieval(turn, decision.type_probability)
+        if name == "other":
+            return self._unknown(turn, decision.type_probability)
         if name in SMALL_TALK_TYPES:
             return Answer("smalltalk", phrase(language, name), name, decision.type_probability)
         if name == "human":
@@ -344,7 +357,13 @@ class Assistant:
 
     def _checked(self, turn: _Turn, source: _Source, decision: Decision, text: str) -> Answer:
         """The model's words if they say nothing but what the source says, else the source itself."""
-        sound = self._is_sound(turn, source, decision.question_type, text)
+        sound = bool(text) and not unsupported(text, [source.title, source.text, turn.text], self._titles)
+        if sound and source.kind == "passage":
+            sound = quotes(text, source.text)
+            text = told_to_the_end(text, source.text, turn.language)
+        elif sound:
+            fields = fields_of(source.text)
+            sound = is_taught(decision.question_type, source.title, fields, text, turn.language)
         return Answer(
             "answer" if sound else "passage",
             text if sound else source.shown(turn.language),
@@ -353,19 +372,6 @@ class Assistant:
             source.id,
             source.title if source.kind == "passage" else "",
         )
-
-    def _is_sound(self, turn: _Turn, source: _Source, question_type: str, text: str) -> bool:
-        read = [source.title, source.text, turn.text[:MAX_QUESTION]]
-        if not text or unsupported(text, read, self._titles):
-            return False
-        if source.kind != "passage":
-            return not contradicts(question_type, fields_of(source.text), text, turn.language)
-        if find_values(source.text) and not find_values(
-            text
-        ):  # the sentence left out may be the one that counts
-            return False
-        courtesies = list(PHRASES[turn.language].values())
-        return faithfulness(text, f"{source.title} {source.text}", courtesies) >= FAITHFULNESS
 
     # --- answering by code --------------------------------------------------------------------------------
 
@@ -377,6 +383,9 @@ class Assistant:
         if turn.named:
             source = turn.named[0]
             return Answer("passage", source.shown(turn.language), source.topic, confidence, source.id)
+        return self._unknown(turn, confidence)
+
+    def _unknown(self, turn: _Turn, confidence: float) -> Answer:
         text = _paragraphs(phrase(turn.language, "unknown"), self._contact(turn.language))
         return Answer("unknown", text, "other", confidence)
 
@@ -449,6 +458,22 @@ def language_of(text: str, default: Language) -> Language:
     if chinese > latin:
         return "zh"
     return "en" if latin >= 2 and not chinese else default
+
+
+def _fused(decision: Decision, types: Mapping[str, float]) -> Decision:
+    """The decision with the router's opinion; a key that was chosen for another type counts for nothing."""
+    ranking = fuse(
+        [(types, 1.0), (dict(decision.ranking), MODEL_TRUST)], [name for name, _ in decision.ranking]
+    )
+    name, probability = ranking[0]
+    same = name == decision.question_type
+    return Decision(
+        name,
+        probability,
+        decision.key if same else None,
+        decision.key_probability if same else 1.0,
+        tuple(ranking),
+    )
 
 
 async def _text(stream: AsyncIterator[Decision | str], page: _Page, on_text: OnText | None) -> str:

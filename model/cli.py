@@ -123,3 +123,52 @@ def train_text(
     except (CorpusError, TokenizerError, TrainingError, ValueError) as error:
         console.print(f"[red]{error}[/red]")
         raise typer.Exit(2) from None
+
+
+@train.command("types")
+def train_types(
+    out: Annotated[Path, typer.Option(help="The checkpoint's folder, which gets the router.")],
+    data: Annotated[Path | None, typer.Option(help="Folder with support/, text/ and catalogue/.")] = None,
+    questions: Annotated[
+        int, typer.Option(min=10, help="Questions to make up for each type and language.")
+    ] = 400,
+    threads: Annotated[int, typer.Option(min=1, help="Threads of the CPU.")] = 1,
+    seed: Annotated[int, typer.Option()] = 1,
+) -> None:
+    """Train the router: the linear classifier of question types. Takes about a minute.
+
+    Example: kefu train types --data FOLDER --out runs/one
+    """
+    import torch
+    from rich.progress import Progress
+
+    from model.data.corpus import Corpus, CorpusError, load_corpus
+    from model.data.questions import made_up_questions
+    from model.prompt import QUESTION_TYPES
+    from model.router import train_router
+
+    if not out.is_dir():
+        raise TyperException(f"{out} is not a folder; give the one that `kefu train text` wrote")
+    torch.set_num_threads(threads)
+    try:
+        corpus = load_corpus(data) if data else Corpus()
+    except CorpusError as error:
+        raise TyperException(str(error)) from None
+    examples = made_up_questions(corpus, questions, seed)
+    with Progress(console=Console(stderr=True)) as progress:
+        task = progress.add_task(f"{len(examples)} questions", total=None)
+        router = train_router(
+            examples,
+            QUESTION_TYPES,
+            seed=seed,
+            on_step=lambda step, steps, loss: progress.update(task, completed=step, total=steps),
+        )
+    router.save(out)
+    for language in ("en", "zh"):
+        rows = made_up_questions(corpus, 10, seed + 1, held_out=True, languages=(language,))
+        right = sum(
+            max(odds := router.probabilities(text), key=odds.__getitem__) == label for text, label in rows
+        )
+        print(
+            f"{language}: {right / len(rows):.2f} of {len(rows)} questions in wordings that were set aside are right"
+        )
