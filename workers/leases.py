@@ -13,6 +13,7 @@ from rq.defaults import RQ_KEY_PREFIX
 from rq.executions import Execution
 from rq.job import Job
 from rq.registry import DeferredJobRegistry, FailedJobRegistry, ReadyJobRegistry
+from rq.results import Result
 from rq.utils import now, utcformat
 
 from workers.scripts import load_script
@@ -37,6 +38,7 @@ class Leases:
         self._take = load_script(connection, "take")
         self._renew = load_script(connection, "renew")
         self._finish = load_script(connection, "finish")
+        self._succeed = load_script(connection, "succeed")
         self._give_back = load_script(connection, "give_back")
         self._unlock = connection.register_script(_UNLOCK)
 
@@ -46,19 +48,13 @@ class Leases:
         flat = self._take(
             keys=self._keys, args=[RQ_KEY_PREFIX, self._seconds, self._worker, utcformat(now()), *fresh]
         )
-        triples = [(int(n), job.decode(), ex.decode()) for n, job, ex in zip(*[iter(flat)] * 3, strict=True)]
-        jobs = self._fetch([job_id for _, job_id, _ in triples])
         held: list[Held] = []
-        for (number, job_id, execution_id), job in zip(triples, jobs, strict=True):
-            if job is not None:  # else deleted a moment ago; its lease ends by itself
-                execution = Execution(execution_id, job_id, self._redis, self._worker)
-                held.append((job, self._queues[number], execution))
+        for number, raw_id, raw_execution, fields in zip(*[iter(flat)] * 4, strict=True):
+            job_id, queue = raw_id.decode(), self._queues[number]
+            job = Job(job_id, connection=self._redis, serializer=queue.serializer)
+            job.restore(dict(zip(fields[::2], fields[1::2], strict=True)))  # type: ignore[no-untyped-call]
+            held.append((job, queue, Execution(raw_execution.decode(), job_id, self._redis, self._worker)))
         return held
-
-    def _fetch(self, job_ids: list[str]) -> list[Job | None]:
-        if not job_ids:
-            return []
-        return Job.fetch_many(job_ids, connection=self._redis, serializer=self._queues[0].serializer)
 
     def renew(self, held: Sequence[Held]) -> list[str]:
         """Prolong leases; for each `lost` or its job's status."""
@@ -76,6 +72,34 @@ class Leases:
         _, queue, execution = held
         registry = queue.started_job_registry.key
         return bool(self._finish(keys=[registry], args=[execution.composite_key, self._seconds]))
+
+    def succeed(self, held: Held, worker_key: str) -> bool | None:
+        """Record that an execution ended well and forget its job: all of it that RQ would do, in one step.
+
+        False: its lease is lost. None: the job keeps something or others wait for it, so RQ must record its end.
+        """
+        job, queue, execution = held
+        if not _leaves_nothing(job):
+            return None
+        assert job.started_at is not None
+        done = self._succeed(
+            keys=[
+                queue.started_job_registry.key,
+                worker_key,
+                job.key,
+                job.dependents_key,
+                job.dependencies_key,
+                Result.get_key(job.id),
+            ],
+            args=[
+                RQ_KEY_PREFIX,
+                self._worker,
+                job.id,
+                execution.id,
+                (now() - job.started_at).total_seconds(),
+            ],
+        )
+        return None if done < 0 else bool(done)
 
     def give_back(self, held: Held) -> None:
         """End an execution without a result; its job is the next to be taken, unless it was cancelled."""
@@ -102,3 +126,15 @@ class Leases:
                 rq.worker_registration.clean_worker_registry(queue)
             finally:
                 self._unlock(keys=[queue.registry_cleaning_key], args=[token])
+
+
+def _leaves_nothing(job: Job) -> bool:
+    """Whether a job's good end is over when its keys are gone, whatever else RQ lets jobs have."""
+    follows = (
+        job._success_callback_name,
+        job.webhooks,
+        job.repeats_left,
+        job.group_id,
+        job.has_rate_limit,
+    )
+    return job.result_ttl == 0 and not any(follows)

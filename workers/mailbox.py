@@ -91,7 +91,7 @@ class Mailbox:
 
     def grown(self, chat_id: int, execution: str, work: Work) -> Work | None:
         """The same turn with what has arrived since, None if nothing has. Raises Fenced."""
-        with self._redis.pipeline() as pipe:
+        with self._redis.pipeline(transaction=False) as pipe:
             pipe.hmget(self.names.claim(chat_id), "execution", "turn")
             pipe.lrange(self.names.inbox(chat_id), 0, -1)
             (holder, turn), raw = pipe.execute()

@@ -55,7 +55,7 @@ class Sessions:
 
     def read(self, chat_id: int) -> Session:
         """The chat's session; an empty one for a new chat."""
-        with self._redis.pipeline() as pipe:
+        with self._redis.pipeline(transaction=False) as pipe:
             pipe.hgetall(self._names.session(chat_id))
             pipe.lrange(self._names.history(chat_id), 0, -1)
             fields, turns = pipe.execute()

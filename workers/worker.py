@@ -28,7 +28,6 @@ from redis.client import PubSub
 from rq import worker_registration
 from rq.executions import Execution
 from rq.job import Job, JobStatus, _current_job
-from rq.suspension import is_suspended
 from rq.timeouts import JobTimeoutException
 from rq.worker import BaseWorker
 from rq.worker.base import WorkerStatus
@@ -131,6 +130,7 @@ class BatchingWorker(BaseWorker):
         self._mail: queue.SimpleQueue[Step[None]] = queue.SimpleQueue()
         self._todo: deque[Step[None]] = deque()
         self._hungry = True
+        self._is_burst = False
         self._poll_at = 0.0
         self._away = False
         self._retry_at = 0.0
@@ -144,6 +144,7 @@ class BatchingWorker(BaseWorker):
 
     def work(self, burst: bool = False, **options: Any) -> bool:  # type: ignore[override]
         """Work until stopped; with `burst` until the queues are empty. True if any job came to its end."""
+        self._is_burst = burst
         self.register_birth()  # type: ignore[no-untyped-call]
         self.subscribe()
         if threading.current_thread() is threading.main_thread():
@@ -239,9 +240,8 @@ class BatchingWorker(BaseWorker):
                     chore.run()
                     chore.due_at = time.monotonic() + chore.every
             self._take()
-            state = WorkerStatus.BUSY if self._running else WorkerStatus.IDLE
-            if self.get_state() != state:
-                self.set_state(state)
+            if self._running and self.get_state() != WorkerStatus.BUSY:
+                self.set_state(WorkerStatus.BUSY)
         except redis.RedisError as error:
             self._note_away(error)
         else:
@@ -301,7 +301,7 @@ class BatchingWorker(BaseWorker):
             return
         self._poll_at = now + self._timing.poll_every
         wanted = self._free
-        taken = [] if is_suspended(self.connection) else self._leases.take(wanted)
+        taken = self._leases.take(wanted)
         self._hungry = len(taken) == wanted
         for job, origin, execution in taken:
             job.redis_server_version = self.get_redis_server_version()  # type: ignore[no-untyped-call]
@@ -316,6 +316,8 @@ class BatchingWorker(BaseWorker):
         if not self.connection.exists(self.key):
             self._register_again()
         self.heartbeat()
+        if not self._running and self.get_state() != WorkerStatus.IDLE:
+            self.set_state(WorkerStatus.IDLE)
         everything = list(self._running.values())
         for running, status in zip(
             everything, self._leases.renew([item.held for item in everything]), strict=True
@@ -351,17 +353,31 @@ class BatchingWorker(BaseWorker):
         """Record how a job ended, if its execution still has its lease."""
         if running.execution.id not in self._running:
             return
-        if not self._leases.may_finish(running.held):
-            logger.info("job %s: its lease is lost, its end is not recorded", running.job.id)
-        elif running.cut in ("cancelled", "lost"):
-            self._leases.give_back(running.held)
+        well = error is None and not running.cut
+        recorded = self._leases.succeed(running.held, self.key) if well else None
+        if recorded is None:
+            self._end_with_rq(running, error)
+        elif recorded:
+            logger.info("job %s: done", running.job.id)
         else:
-            self._record(running, error)
+            self._say_lost(running)
         self._weigh()
         self._running.pop(running.execution.id)
         self.executions.pop(running.execution.id, None)
         self.load.jobs += 1
-        self._hungry = True
+        if self._is_burst or not recorded:
+            self._hungry = True
+
+    def _end_with_rq(self, running: _Running, error: BaseException | None) -> None:
+        if not self._leases.may_finish(running.held):
+            self._say_lost(running)
+        elif running.cut in ("cancelled", "lost"):
+            self._leases.give_back(running.held)
+        else:
+            self._record(running, error)
+
+    def _say_lost(self, running: _Running) -> None:
+        logger.info("job %s: its lease is lost, its end is not recorded", running.job.id)
 
     def _record(self, running: _Running, error: BaseException | None) -> None:
         job = running.job

@@ -4,6 +4,7 @@ import rq
 from redis import Redis
 from rq.executions import Execution
 from rq.registry import StartedJobRegistry
+from rq.suspension import resume, suspend
 
 from tests.workers.shop_floor import BOT, ShopFloor, until
 from workers.leases import Leases
@@ -81,3 +82,41 @@ def test_a_dead_workers_maintenance_lock_ends_with_a_lease(redis: Redis) -> None
     until(lambda: not redis.exists("rq:clean_registries:support"))
     worker.maintain()
     assert not redis.exists("rq:clean_registries:support")
+
+
+def test_a_good_end_leaves_what_rqs_own_leaves(floor: ShopFloor, redis: Redis) -> None:
+    left = []
+    for chat_id in (1, 2):
+        floor.say("hello", chat_id=chat_id)
+        worker = leases(redis)
+        (held,) = worker.take(1)
+        if chat_id == 1:
+            assert worker.succeed(held, "rq:worker:w") is True
+            assert worker.succeed(held, "rq:worker:w") is False
+        else:
+            rq_worker = rq.SimpleWorker(list(QUEUES), connection=redis, serializer="json", name="w")
+            rq_worker._finalize_success(*held, None)
+        left.append({key for key in redis.keys("rq:*") if key != b"rq:worker:w"})
+        assert redis.hget("rq:worker:w", "successful_job_count") == str(chat_id).encode()
+    assert left == [{b"rq:queues"}] * 2
+
+
+def test_a_job_that_others_wait_for_ends_as_rq_would_end_it(floor: ShopFloor, redis: Redis) -> None:
+    floor.say("hello")
+    worker = leases(redis)
+    (held,) = worker.take(1)
+    held[1].enqueue("workers.jobs.answer", depends_on=held[0].id)
+    before = redis.keys()
+    assert worker.succeed(held, "rq:worker:w") is None
+    assert sorted(redis.keys()) == sorted(before)
+    kept = held[0]
+    kept.result_ttl = 500
+    assert worker.succeed(held, "rq:worker:w") is None
+
+
+def test_nothing_is_taken_while_rqs_workers_are_suspended(floor: ShopFloor, redis: Redis) -> None:
+    floor.say("hello")
+    suspend(redis)
+    assert leases(redis).take(1) == []
+    resume(redis)
+    assert len(leases(redis).take(1)) == 1

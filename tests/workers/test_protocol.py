@@ -104,6 +104,8 @@ class Scripts:
 
     def finish(self, number: int, ok: bool) -> None:
         job, queue, execution = self.held[number]
+        if ok and self.leases.succeed(self.held[number], self.worker.key) is not None:
+            return
         if not self.leases.may_finish(self.held[number]):
             return
         job = RqJob.fetch(job.id, connection=self.redis, serializer="json")

@@ -2,8 +2,9 @@
 -- A kill at any moment leaves a job either queued or in its started registry with a lease.
 -- KEYS  queue, started registry, queue, started registry, ...
 -- ARGV  RQ's prefix, lease, worker, time in RQ's format, an execution id for each job wanted
--- Returns {queue number from 0, job, execution, ...}
+-- Returns {queue number from 0, job, execution, the job's hash, ...}; nothing while RQ's workers are suspended
 local prefix, lease, worker = ARGV[1], tonumber(ARGV[2]), ARGV[3]
+if redis.call('EXISTS', prefix .. ':suspended') == 1 then return {} end
 local clock = redis.call('TIME')
 local now = tonumber(clock[1]) + tonumber(clock[2]) / 1000000
 local taken, next_id = {}, 5
@@ -31,6 +32,7 @@ for i = 1, #KEYS, 2 do
       taken[#taken + 1] = (i - 1) / 2
       taken[#taken + 1] = job
       taken[#taken + 1] = execution
+      taken[#taken + 1] = redis.call('HGETALL', job_key)
     end
   end
 end
