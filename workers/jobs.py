@@ -155,12 +155,13 @@ async def answer_chat(chat: Chat, assistant: Assistant) -> None:
     try:
         work = await chat.claim()
         while work is not None:
-            if work.attempts > MAX_ATTEMPTS:
-                gave_up = True
+            is_hopeless = work.attempts > MAX_ATTEMPTS
+            if is_hopeless:
                 handed = _apology(chat, work)
             else:
                 work, handed = await _respond(chat, assistant, work)
             work = await chat.commit(work, handed)
+            gave_up = gave_up or is_hopeless
     except Fenced:
         logger.info("job %s: the chat was taken away, the reply is dropped", chat.execution)
     if gave_up:

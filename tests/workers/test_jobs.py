@@ -9,7 +9,7 @@ import rq
 from redis import Redis
 
 from model.types import Answer, OnText, Question, SuggestedProduct
-from tests.workers.shop_floor import BOT, ShopFloor
+from tests.workers.shop_floor import BOT, ShopFloor, notice
 from workers.contracts import Turn
 from workers.echo import EchoAssistant
 from workers.jobs import NOBODY, Assistant, Chat, GivenUp, Services, answer_chat, provide
@@ -117,6 +117,20 @@ async def test_the_fourth_attempt_apologises(floor: ShopFloor) -> None:
     with pytest.raises(GivenUp):
         await answer_chat(open_chat(floor), Broken())
     assert [entry.reply.kind for entry in floor.replies()] == ["apology"]
+
+
+async def test_no_failed_job_is_left_of_a_chat_that_was_forgotten_meanwhile(floor: ShopFloor) -> None:
+    async def forgotten_after_claim(step: Step[T]) -> T:
+        result = step()
+        floor.channel.forget(9000, 5, notice())
+        return result
+
+    floor.say("hello")
+    floor.redis.hset(floor.names.claim(5), mapping={"execution": "dead", "turn": 0, "attempts": 3})
+    chat = open_chat(floor)
+    chat.on_main = forgotten_after_claim
+    await answer_chat(chat, Broken())
+    assert [entry.reply.kind for entry in floor.replies()] == ["notice"]
 
 
 async def test_a_reply_is_dropped_when_a_person_takes_over(floor: ShopFloor) -> None:
