@@ -103,7 +103,10 @@ def train_text(
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
     seed: Annotated[int, typer.Option()] = 1,
 ) -> None:
-    """Train the GPT that answers customers, and write its checkpoint."""
+    """Train the GPT that answers customers, and write its checkpoint. A run that is there goes on.
+
+    Example: kefu train text --data FOLDER --out runs/one --minutes 60, then kefu train types --data FOLDER --out runs/one
+    """
     from model.data.corpus import CorpusError
     from model.gpt import GPTConfig
     from model.tokenizer import TokenizerError
