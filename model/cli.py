@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
 train = typer.Typer(no_args_is_help=True, help="Train a model.")
 app.add_typer(train, name="train")
+evaluate = typer.Typer(no_args_is_help=True, help="Measure answers on questions that no training saw.")
+app.add_typer(evaluate, name="evaluate")
 
 
 @app.callback()
@@ -69,6 +71,51 @@ def suggest(
     else:
         for product in products:
             print(f"{product.product_id}  {product.title}  {product.price}")
+
+
+@evaluate.command("support")
+def evaluate_support(
+    data: Annotated[Path, typer.Option(help="Questions with what is expected, as JSON lines.")],
+    model: Annotated[str, typer.Option(help="builtin, passages, or a checkpoint's folder.")] = "builtin",
+    baselines: Annotated[
+        Literal["none", "all"], typer.Option(help="all: the passages alone beside it.")
+    ] = "all",
+    shop: Annotated[Path | None, typer.Option(help="Folder of the shop's data.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object with everything.")] = False,
+) -> None:
+    """Count the right answers to a file of questions, beside answering with the best passage alone.
+
+    Example: kefu evaluate support --data tests/data/support_questions.jsonl --json
+    """
+    from rich.progress import Progress
+    from rich.table import Table
+
+    from model.scorecard import QuestionsError, read_questions, score
+
+    try:
+        questions = read_questions(data)
+    except QuestionsError as error:
+        raise TyperException(str(error)) from None
+    rivals = {"kefu": model} | ({"passages": "passages"} if baselines == "all" else {})
+    results = {}
+    with Progress(console=Console(stderr=True)) as progress:
+        for name, which in rivals.items():
+            task = progress.add_task(name, total=len(questions))
+            with _assistant(which, shop) as assistant:
+                results[name] = score(assistant, questions, lambda task=task: progress.advance(task))  # type: ignore[misc]
+    if as_json:
+        print(json.dumps({"task": "answers", "models": results}))
+        return
+    table = Table("share of right answers", "questions", *results)
+    groups = next(iter(results.values()))["groups"]
+    for group, first in groups.items():
+        table.add_row(
+            group,
+            str(first["questions"]),
+            *(f"{result['groups'][group]['right']:.2f}" for result in results.values()),
+        )
+    table.add_row("all", str(len(questions)), *(f"{result['right']:.2f}" for result in results.values()))
+    Console().print(table)
 
 
 @contextmanager
