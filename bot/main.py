@@ -43,14 +43,14 @@ def main(settings: Settings) -> None:
     """Run the bot until it is told to stop. What its operator must mend ends it with one line and exit code 2."""
     logs.configure(secrets=[settings.bot_token.get_secret_value()] if settings.bot_token else [])
     try:
-        asyncio.run(run(settings))
+        asyncio.run(_until_signal(run(settings)))
     except (StartError, NoRedis) as error:
         print(f"kefu bot: {error}", file=sys.stderr)
         sys.exit(2)
 
 
 async def run(settings: Settings) -> None:
-    """Run until SIGTERM or SIGINT. Raises StartError."""
+    """Run until cancelled. Raises StartError."""
     async with contextlib.AsyncExitStack() as stack:
         bot = make_bot(settings)
         stack.push_async_callback(bot.session.close)
@@ -60,6 +60,7 @@ async def run(settings: Settings) -> None:
             stack.enter_context(connect(redis_url)),
             bot.id,
             queue_limit=settings.queue_limit,
+            customer_limit=settings.customer_limit,
             session_days=settings.session_days,
         )
         names, sessions = channel.names, SessionReader(redis, bot.id)
@@ -97,7 +98,7 @@ async def run(settings: Settings) -> None:
             updates: Coroutine[Any, Any, None] = webhook.register(settings.webhook_url)
         else:
             updates = Polling(bot, dispatcher, quarantine).run()
-        await _run_until_stopped(
+        await _run_together(
             updates,
             delivery.run(),
             courtesies.run(),
@@ -111,26 +112,27 @@ async def _stop_when_refused(delivery: Delivery) -> None:
     raise StartError(TOKEN_REFUSED)
 
 
-async def _run_until_stopped(*parts: Coroutine[Any, Any, None]) -> None:
-    """Run all parts until a signal comes or one of them fails; then end the others in order."""
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
-    tasks = {asyncio.create_task(part) for part in parts}
-    stopped = asyncio.create_task(stop.wait())
+async def _run_together(*parts: Coroutine[Any, Any, None]) -> None:
+    """Run all parts until one of them fails or this is cancelled; then end the others in order."""
+    tasks = [asyncio.create_task(part) for part in parts]
     try:
-        pending = tasks | {stopped}
-        while not stopped.done() and not any(_has_failed(task) for task in tasks - pending):
-            _, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.gather(*tasks)
     finally:
-        for task in (*tasks, stopped):
+        for task in tasks:
             task.cancel()
-        results = await asyncio.gather(*tasks, return_exceptions=True)
-    for result in results:
-        if isinstance(result, Exception):
-            raise result
+        for result in await asyncio.gather(*tasks, return_exceptions=True):
+            if isinstance(result, Exception):
+                raise result
 
 
-def _has_failed(task: asyncio.Task[None]) -> bool:
-    return task.done() and not task.cancelled() and task.exception() is not None
+async def _until_signal(work: Coroutine[Any, Any, None]) -> None:
+    """Do `work`; the first SIGINT or SIGTERM cancels it, however far it has come, and waits for its end."""
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    working, stopped = tasks = asyncio.create_task(work), asyncio.create_task(stop.wait())
+    await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task in tasks:
+        task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await working

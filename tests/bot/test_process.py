@@ -91,3 +91,16 @@ def test_no_token_gets_into_the_log(capsys: pytest.CaptureFixture[str]) -> None:
     line = capsys.readouterr().err
     assert real not in line and "7:sandbox" not in line
     assert '"update_id": 5' in line and "[token]" in line and "[secret]" in line
+
+
+async def test_a_stop_while_it_waits_for_redis_is_orderly(idle_shop: Shop, tmp_path: Path) -> None:
+    settings = environment(idle_shop, KEFU_BOT_TOKEN=TOKEN, KEFU_REDIS_URL="redis://127.0.0.1:1/0")
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "bot.cli", "bot"), env=settings, cwd=tmp_path, stderr=subprocess.PIPE
+    )
+    assert process.stderr and b"Redis does not answer" in await asyncio.wait_for(
+        process.stderr.readline(), 20
+    )
+    process.terminate()
+    _, errors = await asyncio.wait_for(process.communicate(), 10)
+    assert (process.returncode, errors) == (0, b"")
