@@ -77,7 +77,7 @@ async def run_chaos(options: Options, show: Show = lambda *_: None) -> Report:
 async def _prepared(options: Options, show: Show) -> "AsyncIterator[_Run]":
     with tempfile.TemporaryDirectory(prefix="kefu-", dir="/tmp") as folder:
         async with RedisServer(Path(folder), options.fsync) as server:
-            environment = {"KEFU_MODEL": options.model, "KEFU_ECHO_DELAY": "0.1"}
+            environment = {"KEFU_MODEL": options.model, "KEFU_ECHO_DELAY": "0.1", "KEFU_CUSTOMER_LIMIT": "0"}
             stack = Stack(workers=0, run_bot=False, environment=environment, redis_url=server.url)
             stack.sandbox.calls = deque()  # all of them: what the bot cannot know is counted from here
             async with stack, Parts(stack, str(server.socket), options.workers) as parts:

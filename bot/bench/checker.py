@@ -13,7 +13,7 @@ from typing import Literal
 
 Kind = Literal["missing", "apologized", "resent", "doubled", "reordered", "wrong_chat", "strange"]
 """missing: no reply names it. apologized: an apology or a notice may stand for it. resent: the same reply at once
-again, as an unknown outcome of a send makes it. doubled: a second answer. strange: a text that nobody should see."""
+again, as an unknown outcome of a send makes it. doubled: a second answer, in another reply or in one. strange: a text that nobody should see."""
 
 _NAME = re.compile(r"\bc(\d+)-m(\d+)\b")
 
@@ -103,6 +103,8 @@ def read_conversation(
             find("wrong_chat", names[0][1])
         if not numbers:
             continue
+        if len(names) > len(set(names)):
+            find("doubled", numbers[0])
         again = [number for number in numbers if number in conversation.answered]
         if again:
             resent[again[0]] += 1

@@ -6,6 +6,7 @@ import time
 from collections import Counter
 
 from bot.bench.checker import Conversation, Event, Vocabulary, name_of, read_conversation
+from bot.sandbox.errors import Json
 from bot.sandbox.telegram import Telegram, User
 from bot.texts import LANGUAGE_NAMES, texts_in
 from workers.texts import APOLOGY, NO_SUGGESTIONS, SUGGESTIONS
@@ -58,7 +59,7 @@ class Customers:
     def messages(self, chat: int) -> list[Event]:
         """What a chat shows."""
         return [
-            Event(event["at"], event["from"] == "user", event["text"])
+            Event(event["at"], event["from"] == "user", _words(event))
             for event in self._telegram.transcript.after(chat, 0)
             if event["type"] == "message"
         ]
@@ -86,6 +87,12 @@ class Customers:
     def _waits(self, user: User) -> bool:
         messages = self.messages(user.id)
         return bool(messages) and messages[-1].is_customers
+
+
+def _words(message: Json) -> str:
+    """A message's text; of a product's card all but its title, which the echo makes of the description."""
+    text: str = message["text"]
+    return text.partition("\n")[2] if message["buttons"] else text
 
 
 def _vocabulary() -> Vocabulary:

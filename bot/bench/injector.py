@@ -23,7 +23,8 @@ from bot.sandbox.server import Sandbox
 from bot.sandbox.telegram import User
 
 LONG_STOPS = 5
-"""Stops over ten seconds in one run: longer than most patience, a lease included."""
+"""How often in one run a process is stopped or cut off for longer than a lease, so that another has its work by then."""
+_STOPS = ("stop", "away", "silent")
 
 Family = Literal["bot", "worker", "redis", "network", "telegram"]
 
@@ -118,7 +119,7 @@ def plan_faults(count: int, seconds: float, workers: Sequence[str], seed: int) -
         deck += chance.sample(every, len(every))
     planned, long_stops = [], 0
     for number, (family, kind) in enumerate(deck[:count]):
-        is_long = kind == "stop" and long_stops < LONG_STOPS and chance.random() < 0.25
+        is_long = kind in _STOPS and long_stops < LONG_STOPS and chance.random() < 0.4
         long_stops += is_long
         target = {"worker": chance.choice(workers), "network": chance.choice(("all", BOT, *workers))}
         planned.append(
@@ -127,7 +128,7 @@ def plan_faults(count: int, seconds: float, workers: Sequence[str], seed: int) -
                 family=family,
                 kind=kind,
                 target=target.get(family, family),
-                seconds=round(chance.uniform(11, 18) if is_long else chance.uniform(0.5, 7), 2),
+                seconds=round(chance.uniform(16, 26) if is_long else chance.uniform(0.5, 7), 2),
                 seed=chance.randrange(2**31),
             )
         )

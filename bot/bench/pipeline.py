@@ -252,6 +252,7 @@ async def _rival(name: str, fsync: Fsync) -> AsyncIterator[Rival]:
                     "KEFU_MODEL": "echo",
                     "KEFU_FLOOD_LIMITS": "false",
                     "KEFU_QUEUE_LIMIT": "100000",
+                    "KEFU_CUSTOMER_LIMIT": "0",
                 },
                 redis_url=server.url,
             )

@@ -54,6 +54,7 @@ def test_a_message_that_still_waits_is_unanswered_not_lost() -> None:
     [
         ("resent", "< c7-m0\n< c7-m0"),  # no outcome was counted as unknown
         ("doubled", "< c7-m0\n< c7-m0 c7-m1"),
+        ("doubled", "< c7-m0 c7-m0"),
         ("doubled", "< c7-m0\n< c7-m1\n< c7-m0"),
     ],
 )
