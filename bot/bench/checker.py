@@ -12,8 +12,16 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 Kind = Literal["missing", "apologized", "resent", "doubled", "reordered", "wrong_chat", "strange"]
-"""missing: no reply names it. apologized: an apology or a notice may stand for it. resent: the same reply at once
-again, as an unknown outcome of a send makes it. doubled: a second answer, in another reply or in one. strange: a text that nobody should see."""
+"""What can be said of a message.
+
+missing:    no reply names it.
+apologized: an apology or a notice may stand for it.
+resent:     the same reply came at once again, as an unknown outcome of a send makes it.
+doubled:    it has a second answer, in another reply or in the same.
+reordered:  a later message was answered before it.
+wrong_chat: a reply names a message that was not written in its chat.
+strange:    a reply is a text that nobody should see.
+"""
 
 _NAME = re.compile(r"\bc(\d+)-m(\d+)\b")
 
