@@ -70,7 +70,7 @@ class Intake:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="intake")
 
     async def ask(self, incoming: Incoming, kind: Literal["text", "suggest"], text: str) -> None:
-        """Take a customer's message in; if it is too long or the queue is full say so, with the real figures."""
+        """Take a customer's message in, or say why not, with the real figures: too long, too many, the queue is full."""
         if len(text) > TEXT_LIMIT:
             await self.say(incoming, incoming.texts.too_long.format(length=len(text), limit=TEXT_LIMIT))
             return
@@ -80,6 +80,9 @@ class Intake:
             waiting = await self._write(self._channel.waiting)
             notice = incoming.notice(incoming.texts.queue_full.format(waiting=waiting.chats))
             await self._write(lambda: self._channel.turn_away(incoming.update_id, notice))
+        elif accepted is Accepted.TOO_MANY:
+            notice = incoming.notice(incoming.texts.too_many)
+            await self._write(lambda: self._channel.turn_away(incoming.update_id, notice, "too_many"))
         elif accepted is Accepted.ACCEPTED:
             self._on_accepted(incoming.chat_id)
 

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from typing import Literal, NamedTuple
 
 import redis
 import redis.asyncio
@@ -36,7 +37,20 @@ JOB_TIMEOUT = 120
 JOB_RETRIES = 10
 FAILED_JOB_SECONDS = 7 * 24 * 3600
 SEEN_SECONDS = 48 * 3600
+RECENT_SECONDS = 60
 _ATTEMPTS = 8
+
+_LOOK = """
+return {
+    redis.call('EXISTS', KEYS[1]),
+    redis.call('HGET', KEYS[2], 'owner') == 'person' and 1 or 0,
+    redis.call('LLEN', KEYS[3]),
+    redis.call('ZCARD', KEYS[4]),
+    redis.call('ZSCORE', KEYS[4], ARGV[1]) and 1 or 0,
+    tonumber(redis.call('GET', KEYS[5]) or 0)
+}
+"""
+"""All that the intake must know, in one round trip between WATCH and MULTI."""
 _JOBS_AT_ONCE = 500
 _OUTAGES = (
     redis.ConnectionError,
@@ -87,6 +101,10 @@ class Names:
         """List of Turn, newest last."""
         return self._key("chat", chat_id, "history")
 
+    def recent(self, chat_id: int) -> str:
+        """String: messages of the minute that began with the first of them."""
+        return self._key("chat", chat_id, "recent")
+
     def outbox(self, chat_id: int) -> str:
         """List of OutboxEntry; its head is sent next."""
         return self._key("chat", chat_id, "outbox")
@@ -132,8 +150,9 @@ class Names:
 
     def of_chat(self, chat_id: int) -> tuple[str, ...]:
         """Every key that holds something of one chat alone."""
-        named = (self.inbox, self.claim, self.job, self.session, self.history, self.outbox, self.sending)
-        return tuple(name(chat_id) for name in named)
+        asked = (self.inbox, self.claim, self.job, self.recent)
+        told = (self.session, self.history, self.outbox, self.sending)
+        return tuple(name(chat_id) for name in (*asked, *told))
 
 
 class Accepted(Enum):
@@ -143,6 +162,8 @@ class Accepted(Enum):
     DUPLICATE = "duplicate"
     FULL = "full"
     WITH_PERSON = "with_person"
+    TOO_MANY = "too_many"
+    IGNORED = "ignored"
 
 
 @dataclass(frozen=True)
@@ -153,8 +174,15 @@ class Waiting:
     oldest_seconds: float
 
 
-class _Full(Exception):
-    """The message would pass the bound of the queue."""
+class _Look(NamedTuple):
+    """What the intake knows before it decides, in the order of the script."""
+
+    is_seen: int
+    with_person: int
+    in_inbox: int
+    waiting: int
+    is_waiting: int
+    recent: int
 
 
 class Channel:
@@ -170,48 +198,86 @@ class Channel:
         *,
         queue_limit: int = 2000,
         chat_limit: int = 20,
+        customer_limit: int = 0,
         session_days: float = 30.0,
     ) -> None:
         self.names = Names(bot_id)
         self._redis = connection
         self._queue_limit = queue_limit
         self._chat_limit = chat_limit
+        self._customer_limit = customer_limit
         self._session_seconds = math.ceil(session_days * 86400)
 
     def accept(self, update_id: int, message: CustomerMessage) -> Accepted:
         """Put a message into its chat's inbox and enqueue a job, once per update.
 
-        FULL writes nothing: say so with `turn_away`. While a person has the conversation no job is made.
+        FULL and TOO_MANY write nothing: say so with `turn_away`. IGNORED: the customer has been told already that
+        these are too many. While a person has the conversation no job is made, and nothing is too many.
         After a Redis error call it again: DUPLICATE then means that the message is in.
         """
         names, chat_id = self.names, message.chat_id
-        outcome = Accepted.ACCEPTED
-
-        def write(pipe: Pipeline) -> None:
-            nonlocal outcome
-            with_person = pipe.hget(names.session(chat_id), "owner") == b"person"
-            if not with_person and self._is_full(pipe, chat_id):
-                raise _Full
-            pipe.multi()
-            pipe.rpush(names.inbox(chat_id), message.model_dump_json())
-            if with_person:
-                outcome = Accepted.WITH_PERSON
-                pipe.ltrim(names.inbox(chat_id), -self._chat_limit, -1)
-                self._keep_for_person(pipe, chat_id)
-            else:
-                outcome = Accepted.ACCEPTED
-                pipe.zadd(names.waiting, {str(chat_id): int(message.accepted_at * 1000)}, nx=True)
-                queue = "suggest" if message.kind == "suggest" else "support"
-                enqueue_answer(self._redis, pipe, names, chat_id, queue, cause=str(update_id))
-            pipe.hincrby(names.stats, "accepted")
-
-        try:
-            if self._once(update_id, write, watch=(names.session(chat_id),)):
-                return outcome
-        except _Full:
-            return Accepted.FULL
+        keys = (
+            names.seen(update_id),
+            names.session(chat_id),
+            names.inbox(chat_id),
+            names.waiting,
+            names.recent(chat_id),
+        )
+        for attempt in range(_ATTEMPTS):
+            with self._redis.pipeline() as pipe:
+                pipe.watch(names.seen(update_id), names.session(chat_id))
+                look = _Look(*map(int, pipe.eval(_LOOK, len(keys), *keys, str(chat_id))))
+                accepted = self._judge(look)
+                if accepted is Accepted.DUPLICATE:
+                    break
+                if accepted in (Accepted.FULL, Accepted.TOO_MANY):
+                    return accepted
+                pipe.multi()
+                self._write_accepted(pipe, update_id, message, accepted)
+                try:
+                    pipe.execute()
+                    return accepted
+                except redis.WatchError:
+                    if attempt == _ATTEMPTS - 1:
+                        raise
         self._redis.hincrby(names.stats, "duplicates")
         return Accepted.DUPLICATE
+
+    def _judge(self, look: "_Look") -> Accepted:
+        if look.is_seen:
+            return Accepted.DUPLICATE
+        if look.with_person:
+            return Accepted.WITH_PERSON
+        if self._customer_limit and look.recent >= self._customer_limit:
+            return Accepted.TOO_MANY if look.recent == self._customer_limit else Accepted.IGNORED
+        is_new = not look.is_waiting
+        if look.in_inbox >= self._chat_limit or (is_new and look.waiting >= self._queue_limit):
+            return Accepted.FULL
+        return Accepted.ACCEPTED
+
+    def _write_accepted(
+        self, pipe: Pipeline, update_id: int, message: CustomerMessage, accepted: Accepted
+    ) -> None:
+        names, chat_id = self.names, message.chat_id
+        if accepted is not Accepted.WITH_PERSON:
+            self._count_recent(pipe, chat_id)
+        if accepted is Accepted.IGNORED:
+            pipe.hincrby(names.stats, "too_many")
+        else:
+            pipe.rpush(names.inbox(chat_id), message.model_dump_json())
+            pipe.hincrby(names.stats, "accepted")
+        if accepted is Accepted.WITH_PERSON:
+            pipe.ltrim(names.inbox(chat_id), -self._chat_limit, -1)
+        elif accepted is Accepted.ACCEPTED:
+            pipe.zadd(names.waiting, {str(chat_id): int(message.accepted_at * 1000)}, nx=True)
+            queue = "suggest" if message.kind == "suggest" else "support"
+            enqueue_answer(self._redis, pipe, names, chat_id, queue, cause=str(update_id))
+        pipe.set(names.seen(update_id), 1, ex=SEEN_SECONDS)
+
+    def _count_recent(self, pipe: Pipeline, chat_id: int) -> None:
+        if self._customer_limit:
+            pipe.set(self.names.recent(chat_id), 0, ex=RECENT_SECONDS, nx=True)
+            pipe.incr(self.names.recent(chat_id))
 
     def respond(
         self, update_id: int, entries: Sequence[OutboxEntry], *, language: Language | None = None
@@ -228,13 +294,16 @@ class Channel:
 
         return self._once(update_id, write)
 
-    def turn_away(self, update_id: int, entry: OutboxEntry) -> bool:
-        """Tell a customer that the queue is full, once per update, and count it."""
+    def turn_away(
+        self, update_id: int, entry: OutboxEntry, reason: Literal["turned_away", "too_many"] = "turned_away"
+    ) -> bool:
+        """Tell a customer why a message was not taken in, once per update, and count it as `reason`."""
 
         def write(pipe: Pipeline) -> None:
             pipe.multi()
             self._queue_reply(pipe, entry)
-            pipe.hincrby(self.names.stats, "turned_away")
+            self._count_recent(pipe, entry.chat_id)
+            pipe.hincrby(self.names.stats, reason)
 
         return self._once(update_id, write)
 
@@ -353,13 +422,6 @@ class Channel:
             return tuple(job.args) == (self.names.bot_id, chat_id)
         except DeserializationError:  # somebody else's, on one of our queues
             return False
-
-    def _is_full(self, pipe: Pipeline, chat_id: int) -> bool:
-        if int(pipe.llen(self.names.inbox(chat_id))) >= self._chat_limit:
-            return True
-        if int(pipe.zcard(self.names.waiting)) < self._queue_limit:
-            return False
-        return pipe.zscore(self.names.waiting, str(chat_id)) is None
 
     def _with_pending(self, pipe: Pipeline, chat_id: int, entry: OutboxEntry) -> OutboxEntry:
         raw = pipe.lrange(self.names.inbox(chat_id), 0, -1)

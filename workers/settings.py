@@ -53,6 +53,9 @@ class Settings(BaseSettings):
     queue_limit: int = Field(
         2000, ge=1, description="Chats that may wait before new messages are turned away (P8)"
     )
+    customer_limit: int = Field(
+        30, ge=0, description="Messages that one chat may send within a minute; 0: as many as it likes"
+    )
     flood_limits: bool = Field(
         True, description="Keep to Telegram's limits; off only for a server that has none, in load tests"
     )

@@ -35,6 +35,10 @@ EN = Texts(
         "Very many customers are writing just now: {waiting} wait before you, so I cannot take your message yet. "
         "Please send it again in a few minutes."
     ),
+    too_many=(
+        "You are writing faster than I can read. Please wait a minute, then write again; "
+        "until then I do not see your messages."
+    ),
     trouble="Sorry, something went wrong with that message. Please write it in other words, or try again later.",
     stale_button="That button no longer works. Please write to me instead.",
     in_stock="In stock",

@@ -25,6 +25,7 @@ class Texts:
     too_long: str
     unknown_command: str
     queue_full: str
+    too_many: str
     trouble: str
     stale_button: str
 

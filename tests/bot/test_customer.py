@@ -101,6 +101,17 @@ async def test_a_full_queue_is_told_at_once_with_its_real_length(idle_shop: Shop
     assert idle_shop.count("turned_away") == 1
 
 
+async def test_a_customer_who_writes_too_much_is_told_so_once(idle_shop: Shop) -> None:
+    await idle_shop.start_bot(customer_limit=2)
+    await idle_shop.client.post("users", id=34, language_code="zh-hans")
+    for number in range(5):
+        await idle_shop.client.send(34, f"hello {number}")
+    await idle_shop.until(lambda: idle_shop.count("too_many") == 3)
+    await idle_shop.client.wait_for_reply(34)
+    assert await idle_shop.texts(34) == [ZH.too_many]
+    assert [message.text for message in idle_shop.inbox(34)] == ["hello 0", "hello 1"]
+
+
 async def test_while_a_person_has_the_conversation_the_bot_is_silent(shop: Shop) -> None:
     shop.redis.hset(shop.names.session(1), "owner", "person")
     await shop.client.send(1, "are you there?")

@@ -156,3 +156,34 @@ def test_no_job_is_made_while_a_person_has_the_conversation(channel: Channel, re
 def test_a_wrong_address_is_named() -> None:
     with pytest.raises(SettingsError, match="KEFU_REDIS_URL"):
         connect("localhost:6379")
+
+
+def test_a_customer_who_writes_too_much_is_told_once_and_then_only_counted(redis: Redis) -> None:
+    channel = Channel(redis, BOT, chat_limit=100, customer_limit=2)
+    accepted = [channel.accept(number, message(number)) for number in (1, 2)]
+    assert accepted == [Accepted.ACCEPTED] * 2
+    assert channel.accept(3, message(3)) is channel.accept(3, message(3)) is Accepted.TOO_MANY
+    assert channel.turn_away(3, notice(), "too_many") and not channel.turn_away(3, notice(), "too_many")
+    assert channel.accept(4, message(4)) is Accepted.IGNORED
+    assert channel.accept(4, message(4)) is Accepted.DUPLICATE
+    names = channel.names
+    assert (redis.llen(names.inbox(5)), redis.llen(names.outbox(5)), queue(redis).count) == (2, 1, 2)
+    assert redis.hmget(names.stats, "accepted", "too_many") == [b"2", b"2"]
+    assert channel.accept(5, message(5, chat_id=6)) is Accepted.ACCEPTED
+
+
+def test_too_many_ends_a_minute_after_it_began(redis: Redis) -> None:
+    channel = Channel(redis, BOT, customer_limit=1)
+    channel.accept(1, message(1))
+    assert channel.accept(2, message(2)) is Accepted.TOO_MANY
+    assert 0 < redis.ttl(channel.names.recent(5)) <= 60
+    channel.turn_away(2, notice(), "too_many")
+    assert 0 < redis.ttl(channel.names.recent(5)) <= 60
+    redis.delete(channel.names.recent(5))
+    assert channel.accept(3, message(3)) is Accepted.ACCEPTED
+
+
+def test_nothing_is_too_many_for_a_person(redis: Redis) -> None:
+    channel = Channel(redis, BOT, customer_limit=1)
+    channel.hand_over(1, 5, notice())
+    assert {channel.accept(number, message(number)) for number in (2, 3, 4)} == {Accepted.WITH_PERSON}
