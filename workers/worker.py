@@ -371,7 +371,7 @@ class BatchingWorker(BaseWorker):
     def _end_with_rq(self, running: _Running, error: BaseException | None) -> None:
         if not self._leases.may_finish(running.held):
             self._say_lost(running)
-        elif running.cut in ("cancelled", "lost"):
+        elif running.cut in ("cancelled", "lost") or not Job.exists(running.job.id, self.connection):
             self._leases.give_back(running.held)
         else:
             self._record(running, error)

@@ -202,6 +202,17 @@ def test_a_cancelled_job_ends_and_the_sweeper_gives_the_customer_another(floor: 
     assert floor.redis.hget(floor.names.stats, "swept") == b"1"
 
 
+def test_a_job_that_is_deleted_just_before_its_end_ends_nothing_else(floor: ShopFloor) -> None:
+    worker = floor.start_worker(delay=0.5, timing={"beat_every": 20})
+    floor.say("one two")
+    until(floor.is_claimed)
+    floor.redis.delete(*(f"rq:job:{job_id}" for job_id in floor.jobs()))
+    until(floor.replies)
+    floor.say("and then")
+    until(lambda: len(floor.replies()) == 2)
+    assert worker.poll() is None
+
+
 def test_a_chat_whose_job_vanished_is_swept(floor: ShopFloor) -> None:
     floor.say("hello")
     floor.redis.delete("rq:queue:support")
