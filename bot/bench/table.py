@@ -24,7 +24,9 @@ def show_pipeline(figures: Mapping[str, Any], console: Console) -> None:
 
 
 def _table(title: str, part: Mapping[str, Any]) -> Table:
-    table = Table(title=title, title_justify="left")
+    table = Table(
+        title=f"{title} (Redis: commands a message; from there on: CPU ms a message)", title_justify="left"
+    )
     for name in (
         "load",
         "stack",
