@@ -25,6 +25,8 @@ _TYPING_SECONDS = 4.5
 _TYPING_ENDS = 120.0
 _CALL_SECONDS = 5
 _SENDERS = 4
+_QUICK_SECONDS = 0.15
+"""A reply within this time needs no "typing", which would outlive it on the customer's screen."""
 
 
 class Courtesies:
@@ -39,6 +41,22 @@ class Courtesies:
         self._limits = limits
         self._is_wanted = is_wanted
         self._queue: asyncio.Queue[tuple[int, TelegramMethod[bool]]] = asyncio.Queue(_WAITING_SIGNS)
+        self._soon: dict[int, asyncio.TimerHandle] = {}
+
+    def typing_soon(self, chat_id: int) -> None:
+        """Show that somebody is at work, unless the reply comes first."""
+        if chat_id not in self._soon:
+            loop = asyncio.get_running_loop()
+            self._soon[chat_id] = loop.call_later(_QUICK_SECONDS, self._show_soon, chat_id)
+
+    def reply_comes(self, chat_id: int) -> None:
+        """A reply goes out now."""
+        if soon := self._soon.pop(chat_id, None):
+            soon.cancel()
+
+    def _show_soon(self, chat_id: int) -> None:
+        del self._soon[chat_id]
+        self.typing(chat_id)
 
     def typing(self, chat_id: int) -> None:
         """Show that somebody is at work."""

@@ -8,6 +8,7 @@ import asyncio
 import logging
 import secrets
 import time
+from collections.abc import Callable
 
 import aiohttp
 from aiogram import Bot
@@ -73,10 +74,20 @@ def judge(error: Exception) -> Outcome:
 
 
 class Delivery:
-    """Sends what waits in the outbox while this process leads. `token_refused` is set if Telegram does not know us."""
+    """Sends what waits in the outbox while this process leads. `token_refused` is set if Telegram does not know us.
+
+    `on_reply` hears of each chat to which something is about to be sent.
+    """
 
     def __init__(
-        self, bot: Bot, redis: Redis, names: Names, outbox: Outbox, drafts: Drafts, limits: Limits
+        self,
+        bot: Bot,
+        redis: Redis,
+        names: Names,
+        outbox: Outbox,
+        drafts: Drafts,
+        limits: Limits,
+        on_reply: Callable[[int], None] = lambda chat_id: None,
     ) -> None:
         self._bot = bot
         self._redis = redis
@@ -84,6 +95,7 @@ class Delivery:
         self._outbox = outbox
         self._drafts = drafts
         self._limits = limits
+        self._on_reply = on_reply
         self._leads_until = 0.0
         self._closing = False
         self._serving: dict[int, asyncio.Task[None]] = {}
@@ -212,6 +224,7 @@ class Delivery:
         elif part is None:
             outcome = "sent" if turn.part else "refused"
         else:
+            self._on_reply(chat_id)
             if turn.entry.draft_id:
                 await self._drafts.finish(chat_id, turn.entry.draft_id)
             if self.is_leader:

@@ -67,11 +67,12 @@ async def run(settings: Settings) -> None:
         limits = Limits(enforced=settings.flood_limits)
 
         drafts = Drafts(bot, limits)
-        delivery = Delivery(bot, redis, names, Outbox(redis, names, secrets.token_hex(8)), drafts, limits)
         courtesies = Courtesies(
             bot, redis, names, limits, lambda chat: delivery.is_leader and not drafts.is_showing(chat)
         )
-        intake = Intake(channel, on_accepted=courtesies.typing)
+        outbox = Outbox(redis, names, secrets.token_hex(8))
+        delivery = Delivery(bot, redis, names, outbox, drafts, limits, on_reply=courtesies.reply_comes)
+        intake = Intake(channel, on_accepted=courtesies.typing_soon)
         stack.callback(intake.close)
         alerts = Alerts(redis, names)
         quarantine = Quarantine(alerts, sessions, intake)

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from aiogram import Bot
 from aiogram.client.session.aiohttp import AiohttpSession
@@ -16,7 +16,7 @@ from aiogram.exceptions import (
     TelegramRetryAfter,
     TelegramUnauthorizedError,
 )
-from aiogram.methods import TelegramMethod
+from aiogram.methods import Response, TelegramMethod
 from aiogram.methods.base import TelegramType
 from aiogram.utils.token import TokenValidationError
 
@@ -38,7 +38,14 @@ _PAUSES = (1.0, 2.0, 5.0, 10.0, 20.0, 30.0)
 
 
 class _Session(AiohttpSession):
-    """aiogram's session, which stumbles over an answer that is no text or JSON of another kind: a proxy's page."""
+    """aiogram's session, which stumbles over an answer that is no text or JSON of another kind: a proxy's page.
+
+    It also holds the models of responses: pydantic builds a generic model anew as soon as nobody does, for every call.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._models: dict[type[TelegramMethod[Any]], type[Response[Any]]] = {}
 
     async def make_request(
         self,
@@ -47,6 +54,8 @@ class _Session(AiohttpSession):
         timeout: int | None = None,  # noqa: ASYNC109 (aiogram's signature)
     ) -> TelegramType:
         """Call Telegram. Raises nothing but AiogramError."""
+        if type(method) not in self._models:
+            self._models[type(method)] = Response[method.__returning__]  # type: ignore[name-defined]
         try:
             return await super().make_request(bot, method, timeout)
         except (ValueError, TypeError) as error:

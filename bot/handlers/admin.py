@@ -11,6 +11,7 @@ from aiogram.filters import Command
 from aiogram.types import Message
 
 from bot.alerts import Alerts
+from bot.handlers.filters import Matches
 from bot.intake import Incoming, Intake
 from bot.texts import Texts
 from workers.operations import Operations, Overview
@@ -21,7 +22,8 @@ _ALERTS_SHOWN = 5
 def make_router(admin_ids: Collection[int]) -> Router:
     """A new router, closed to all but the admins."""
     router = Router(name="admin")
-    router.message.filter(F.from_user.id.in_(frozenset(admin_ids)), F.chat.type == ChatType.PRIVATE)
+    is_admin = F.from_user.id.in_(frozenset(admin_ids))
+    router.message.filter(Matches(is_admin), Matches(F.chat.type == ChatType.PRIVATE))
     router.message.register(queues, Command("queues"))
     router.message.register(stats, Command("stats"))
     return router

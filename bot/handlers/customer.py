@@ -12,11 +12,12 @@ from aiogram.types import CallbackQuery, Message
 from magic_filter import MagicFilter
 
 from bot.courtesies import Courtesies
+from bot.handlers.filters import Matches
 from bot.intake import Incoming, Intake
 from bot.texts import LANGUAGE_NAMES, texts_in
 from workers.contracts import Button, Language
 
-_PRIVATE = F.chat.type == ChatType.PRIVATE
+_PRIVATE = Matches(F.chat.type == ChatType.PRIVATE)
 
 
 class IsForBot(BaseFilter):
@@ -50,8 +51,8 @@ def make_router(bot_id: int, username: str) -> Router:
     router.callback_query.register(decide_forget, is_own_chat, _choice("forget:(yes|no)"))
     router.callback_query.register(stale_button)
     router.edited_message.register(edited, _PRIVATE)
-    router.message.register(unknown_command, F.text.startswith("/"), is_for_bot)
-    router.message.register(question, F.text, is_for_bot)
+    router.message.register(unknown_command, Matches(F.text.startswith("/")), is_for_bot)
+    router.message.register(question, Matches(F.text), is_for_bot)
     # The catch-all: pictures, voice, stickers and whatever else Telegram will invent. Nothing may come after it.
     router.message.register(unreadable, _PRIVATE)
     return router
