@@ -6,8 +6,7 @@ from datetime import UTC, datetime
 
 from redis.asyncio import Redis
 
-from workers.channel import Names
-from workers.outbox import ALERTS_KEPT
+from workers.channel import ALERTS_KEPT, Names
 
 
 class Alerts:

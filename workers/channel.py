@@ -32,6 +32,9 @@ WORKER_PREFIX = "kefu:worker:"
 """String: a worker's own figures, by the worker's name; expires soon after its last heartbeat."""
 WORKER_SECONDS = 15
 
+ALERTS_KEPT = 200
+"""The newest alerts of a bot that an admin can still look at."""
+
 JOB_FUNCTION = "workers.jobs.answer"
 JOB_TIMEOUT = 120
 JOB_RETRIES = 10

@@ -10,12 +10,13 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from secrets import token_hex
 from typing import Literal
 
 import redis
 from rq.defaults import RQ_KEY_PREFIX
 
-from workers.channel import BOTS, Names, enqueue_answer
+from workers.channel import ALERTS_KEPT, BOTS, Names, enqueue_answer
 from workers.contracts import CustomerMessage, Draft, OutboxEntry, Turn
 from workers.scripts import load_script
 from workers.sessions import HISTORY_TURNS
@@ -25,7 +26,6 @@ MAX_ATTEMPTS = 3
 """Executions that may begin a turn before the customer gets an apology instead."""
 SWEEP_AGE = 20.0
 """Seconds that a chat waits before a sweep looks at it."""
-ALERTS_KEPT = 100
 _SWEPT_AT_ONCE = 100
 
 Counter = Literal["answered", "apologies"]
@@ -157,10 +157,12 @@ class Mailbox:
                 _SWEPT_AT_ONCE,
             ],
         )
-        for number, chat_id in enumerate(stranded):
+        for chat_id in stranded:
             with self._redis.pipeline() as pipe:
                 pipe.multi()
-                enqueue_answer(self._redis, pipe, self.names, int(chat_id), QUEUES[0], cause=f"sweep{number}")
+                enqueue_answer(
+                    self._redis, pipe, self.names, int(chat_id), QUEUES[0], cause=f"sweep-{token_hex(4)}"
+                )
                 pipe.hincrby(self.names.stats, "swept")
                 pipe.execute()
         return len(stranded)

@@ -22,13 +22,11 @@ from typing import Literal, cast
 
 from redis.asyncio import Redis
 
-from workers.channel import Names
+from workers.channel import ALERTS_KEPT, Names
 from workers.contracts import OutboxEntry
 
 Step = Literal["fenced", "empty", "silenced", "probe", "send", "spent"]
 Outcome = Literal["sent", "unsent", "unknown", "refused", "spent"]
-
-ALERTS_KEPT = 200
 
 SILENT_KINDS = ("answer", "apology", "suggestions")
 """Kinds of replies that a bot keeps to itself while a person has the conversation (P6)."""

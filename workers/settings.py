@@ -36,7 +36,6 @@ class Settings(BaseSettings):
     )
     redis_url: str | None = Field(None, description="Empty: a private Redis is started")
     admin_ids: Annotated[tuple[int, ...], NoDecode] = ()
-    operators_chat: int | None = None
 
     model: str = Field("builtin", description="builtin, echo, or the folder of a checkpoint")
     device: Literal["auto", "cpu", "cuda"] = "auto"

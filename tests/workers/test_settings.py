@@ -9,7 +9,7 @@ from workers.settings import SettingsError, load_settings
 
 
 def test_a_variable_that_is_set_to_nothing_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("REDIS_URL", "WEBHOOK_SECRET", "HTTP_PORT", "ADMIN_IDS", "SHOP", "OPERATORS_CHAT"):
+    for name in ("REDIS_URL", "WEBHOOK_SECRET", "HTTP_PORT", "ADMIN_IDS", "SHOP", "MODEL"):
         monkeypatch.setenv(f"KEFU_{name}", "")
     settings = load_settings(bot_token="7:sandbox")
     assert (settings.redis_url, settings.http_port, settings.admin_ids) == (None, 8080, ())
