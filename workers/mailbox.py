@@ -24,8 +24,6 @@ from workers.settings import QUEUES
 
 MAX_ATTEMPTS = 3
 """Executions that may begin a turn before the customer gets an apology instead."""
-SWEEP_AGE = 20.0
-"""Seconds that a chat waits before a sweep looks at it."""
 _SWEPT_AT_ONCE = 100
 
 Counter = Literal["answered", "apologies"]
@@ -145,8 +143,8 @@ class Mailbox:
             args=[execution, work.turn, self.names.drafts, draft.model_dump_json()],
         )
 
-    def sweep(self, age: float = SWEEP_AGE) -> int:
-        """Give a new job to each chat that waits although nobody will come; how many there were."""
+    def sweep(self, age: float) -> int:
+        """Give a new job to each chat that has waited `age` seconds although nobody will come; how many there were."""
         stranded = self._sweep(
             keys=[self.names.waiting, *self._queues, *self._registries],
             args=[

@@ -4,9 +4,12 @@ import contextlib
 import logging
 import os
 import secrets
+import signal
 import socket
 import time
 from collections.abc import Callable
+from types import FrameType
+from typing import NoReturn
 
 import redis
 
@@ -33,6 +36,8 @@ def run_worker(
 ) -> None:
     """Load the model, then work until stopped. `burst`: until the queues are empty."""
     logs.configure()
+    # From the first moment on: process 1 of a container is not ended by a signal that it does not handle.
+    signal.signal(signal.SIGTERM, _leave)
     timing = timing or Timing()
     with contextlib.ExitStack() as stack:
         url = settings.redis_url or stack.enter_context(private_redis(settings.data_dir))
@@ -48,6 +53,10 @@ def run_worker(
         worker.work(burst=burst)
         with contextlib.suppress(redis.RedisError):
             connection.delete(WORKER_PREFIX + worker.name)
+
+
+def _leave(signum: int, frame: FrameType | None) -> NoReturn:
+    raise SystemExit(0)
 
 
 def load_assistant(settings: Settings) -> Assistant:

@@ -220,6 +220,13 @@ def test_a_chat_whose_job_vanished_is_swept(floor: ShopFloor) -> None:
     until(floor.replies)
 
 
+def test_a_stop_while_it_waits_for_redis_is_orderly(floor: ShopFloor) -> None:
+    worker = floor.start_worker(redis_url="redis://127.0.0.1:1/0")
+    until(lambda: b"Redis does not answer" in floor.log_of().read_bytes())
+    worker.terminate()
+    assert worker.wait(10) == 0
+
+
 def test_a_warm_stop_finishes_what_runs(floor: ShopFloor) -> None:
     worker = floor.start_worker(delay=0.2)
     floor.say(LONG)
