@@ -15,6 +15,7 @@ _FIRST_CHAT = 1000
 _WISHES = 0.1
 """Share of messages that ask for a suggestion: its reply has two parts, with markup and buttons."""
 
+_PRICE = " EUR · "
 _QUESTIONS = (
     "How long does delivery take?",
     "How can I pay?",
@@ -90,9 +91,9 @@ class Customers:
 
 
 def _words(message: Json) -> str:
-    """A message's text; of a product's card all but its title, which the echo makes of the description."""
+    """A message's text; of a product's card only what is under the price: the echo says a wish above it too."""
     text: str = message["text"]
-    return text.partition("\n")[2] if message["buttons"] else text
+    return text.partition(_PRICE)[2] or text
 
 
 def _vocabulary() -> Vocabulary:

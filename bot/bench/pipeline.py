@@ -4,6 +4,7 @@ Both answer by echo, without Telegram's limits, each with a Redis of its own; th
 Figures are comparisons within one run: how fast the machine is, and what else it does, is in both.
 """
 
+import asyncio
 import contextlib
 import os
 import tempfile
@@ -14,6 +15,7 @@ from pathlib import Path
 from statistics import median
 
 from redis.asyncio import Redis
+from redis.asyncio.client import Monitor
 
 from bot.bench.checker import percentile
 from bot.bench.load import Load, Waits
@@ -24,6 +26,8 @@ from workers.channel import Names
 
 START_SECONDS = 60.0
 WARM_UP_SECONDS = 1.0
+MONITORED_RATE = 20.0
+_MONITORED_MESSAGES = 40
 _FIRST_CHAT = 10_000
 _SAMPLED_CHATS = 100
 
@@ -132,6 +136,24 @@ class Rival:
         waits = await self.load.drain()
         return waits, await self._spent() - before
 
+    async def commands_sent(self, messages: int) -> float:
+        """Commands that clients send for a message, without those that scripts call, counted one by one."""
+        sent, before = 0, self.load.answered
+
+        async def count(monitor: Monitor) -> None:
+            nonlocal sent
+            while True:
+                sent += (await monitor.next_command())["client_type"] != "lua"
+
+        async with self.redis.monitor() as monitor:
+            counting = asyncio.create_task(count(monitor))
+            await self.load.arrive(MONITORED_RATE, messages / MONITORED_RATE)
+            await self.load.drain()
+            await asyncio.sleep(0.2)
+            counting.cancel()
+            await asyncio.gather(counting, return_exceptions=True)
+        return sent / max(self.load.answered - before, 1)
+
     async def _spent(self) -> Cost:
         info = await self.redis.info("everything")
         calls = (v["calls"] for name, v in info.items() if name.startswith("cmdstat_"))
@@ -227,7 +249,9 @@ async def _compare(
         "messages_per_s": {name: round(rate, 1) for name, rate in throughput.items()},
         "ratio": round(throughput["kefu"] / throughput["naive"], 2),
         "added_latency_ms": ours["to_reply_ms"],
-        "commands_per_message": ours["redis_commands"],
+        "commands_sent": {
+            rival.name: round(await rival.commands_sent(_MONITORED_MESSAGES), 1) for rival in rivals
+        },
         "redis_bytes": await _memory(rivals[0]),
         "by_chats": by_chats,
         "by_load_percent": by_load,

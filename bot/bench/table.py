@@ -14,7 +14,9 @@ def show_pipeline(figures: Mapping[str, Any], console: Console) -> None:
     for title, part in (("everysec", figures), ("always", figures["always"])):
         if part is not None:
             console.print(_table(f"Redis appendfsync {title}", part))
-            console.print(f"kefu / naive at saturation: {part['ratio']}")
+            sent = ", ".join(f"{name} {count:g}" for name, count in part["commands_sent"].items())
+            console.print(f"kefu / naive at saturation: {part['ratio']}; commands that clients send: {sent}")
+    console.print("cmds: Redis commands a message, those in scripts too; bot to telegram: CPU ms a message")
     memory = figures["redis_bytes"]
     console.print(
         f"Redis memory: {memory['per_chat']} bytes a chat with {memory['turns_in_it']} turns, "
@@ -24,19 +26,10 @@ def show_pipeline(figures: Mapping[str, Any], console: Console) -> None:
 
 
 def _table(title: str, part: Mapping[str, Any]) -> Table:
-    table = Table(
-        title=f"{title} (Redis: commands a message; from there on: CPU ms a message)", title_justify="left"
-    )
-    for name in (
-        "load",
-        "stack",
-        "messages/s",
-        "reply p50 ms",
-        "p99 ms",
-        "Redis commands",
-        "CPU ms a message",
-    ):
-        table.add_column(name, justify="left" if name in ("load", "stack") else "right")
+    table = Table(title=title, title_justify="left")
+    numbers = ("msgs/s", "p50 ms", "p99 ms", "cmds", *_PROCESSES)
+    for name in ("load", "stack", *numbers):
+        table.add_column(name, justify="right" if name in numbers else "left", no_wrap=True)
     loads = [(f"all, {count} chats", both) for count, both in part["by_chats"].items()]
     loads += [(f"{percent} %", both) for percent, both in part["by_load_percent"].items()]
     for load, both in loads:
