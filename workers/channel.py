@@ -253,8 +253,9 @@ class Channel:
             return Accepted.WITH_PERSON
         if self._customer_limit and look.recent >= self._customer_limit:
             return Accepted.TOO_MANY if look.recent == self._customer_limit else Accepted.IGNORED
-        is_new = not look.is_waiting
-        if look.in_inbox >= self._chat_limit or (is_new and look.waiting >= self._queue_limit):
+        if look.in_inbox >= self._chat_limit:
+            return Accepted.TOO_MANY
+        if look.waiting >= self._queue_limit and not look.is_waiting:
             return Accepted.FULL
         return Accepted.ACCEPTED
 

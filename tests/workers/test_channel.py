@@ -84,7 +84,8 @@ def test_a_full_queue_turns_new_chats_away_but_not_waiting_ones(channel: Channel
 
 def test_one_chat_cannot_fill_the_queue_alone(channel: Channel) -> None:
     outcomes = [channel.accept(number, message(number)) for number in range(5)]
-    assert outcomes == [Accepted.ACCEPTED] * 4 + [Accepted.FULL]
+    # Not FULL: nobody else waits before it.
+    assert outcomes == [Accepted.ACCEPTED] * 4 + [Accepted.TOO_MANY]
 
 
 async def test_a_command_answers_once_and_remembers_the_language(
