@@ -44,7 +44,8 @@ class Leases:
 
     def take(self, wanted: int) -> list[Held]:
         """Take up to `wanted` jobs, the first queue's first; each has its execution and its lease."""
-        fresh = [uuid4().hex for _ in range(wanted)]
+        first = uuid4().int
+        fresh = [f"{(first + number) % 2**128:032x}" for number in range(wanted)]
         flat = self._take(
             keys=self._keys, args=[RQ_KEY_PREFIX, self._seconds, self._worker, utcformat(now()), *fresh]
         )

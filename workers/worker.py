@@ -358,7 +358,7 @@ class BatchingWorker(BaseWorker):
         if recorded is None:
             self._end_with_rq(running, error)
         elif recorded:
-            logger.info("job %s: done", running.job.id)
+            logger.debug("job %s: done", running.job.id)
         else:
             self._say_lost(running)
         self._weigh()

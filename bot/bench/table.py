@@ -16,7 +16,9 @@ def show_pipeline(figures: Mapping[str, Any], console: Console) -> None:
             console.print(_table(f"Redis appendfsync {title}", part))
             sent = ", ".join(f"{name} {count:g}" for name, count in part["commands_sent"].items())
             console.print(f"kefu / naive at saturation: {part['ratio']}; commands that clients send: {sent}")
-    console.print("cmds: Redis commands a message, those in scripts too; bot to telegram: CPU ms a message")
+    console.print(
+        "p50, p99: ms to the reply. cmds: Redis commands a message, those in scripts too. bot to telegram: CPU ms a message"
+    )
     memory = figures["redis_bytes"]
     console.print(
         f"Redis memory: {memory['per_chat']} bytes a chat with {memory['turns_in_it']} turns, "
@@ -26,8 +28,8 @@ def show_pipeline(figures: Mapping[str, Any], console: Console) -> None:
 
 
 def _table(title: str, part: Mapping[str, Any]) -> Table:
-    table = Table(title=title, title_justify="left")
-    numbers = ("msgs/s", "p50 ms", "p99 ms", "cmds", *_PROCESSES)
+    table = Table(title=title, title_justify="left", box=None, padding=(0, 1, 0, 0))
+    numbers = ("msgs/s", "p50", "p99", "cmds", *_PROCESSES)
     for name in ("load", "stack", *numbers):
         table.add_column(name, justify="right" if name in numbers else "left", no_wrap=True)
     loads = [(f"all, {count} chats", both) for count, both in part["by_chats"].items()]

@@ -23,6 +23,7 @@ def test_the_command_prints_its_figures_as_the_last_line() -> None:
     for row in (*figures["by_chats"]["10"].values(), *figures["by_load_percent"]["50"].values()):
         assert row["messages_per_s"] > 0 and row["redis_commands"] > 0
         assert set(row["cpu_ms"]) == {"bot", "worker", "redis", "telegram"}
+    assert 10 < figures["commands_sent"]["kefu"] <= 40
     assert figures["redis_bytes"]["per_chat"] > 0
     assert figures["by_load_percent"]["50"]["kefu"]["unanswered"] == 0
 
