@@ -30,11 +30,11 @@ from bot.web import make_app, serve
 from bot.webhook import PATIENCE, Webhook, path_of, secret_of
 from workers import logs
 from workers.channel import Channel, connect, connect_async
-from workers.embedded_redis import NoRedis, private_redis
+from workers.embedded_redis import private_redis
 from workers.operations import Operations
 from workers.outbox import Outbox
 from workers.sessions import SessionReader
-from workers.settings import Settings
+from workers.settings import Settings, SettingsError
 
 log = logging.getLogger(__name__)
 
@@ -44,9 +44,12 @@ def main(settings: Settings) -> None:
     logs.configure(secrets=[settings.bot_token.get_secret_value()] if settings.bot_token else [])
     try:
         asyncio.run(_until_signal(run(settings)))
-    except (StartError, NoRedis) as error:
+    except (StartError, SettingsError) as error:
         print(f"kefu bot: {error}", file=sys.stderr)
         sys.exit(2)
+    except Exception:  # through the log, which takes the token out of addresses in it
+        log.critical("the bot ends on an error of its own", exc_info=True)
+        sys.exit(1)
 
 
 async def run(settings: Settings) -> None:

@@ -57,9 +57,15 @@ def private_redis(folder: Path | None = None) -> Iterator[str]:
         if folder is None:
             yield stack.enter_context(_running(sockets / "data", sockets / "redis.sock"))
             return
-        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            lock = stack.enter_context(open(folder / "redis.lock", "w"))
+        except OSError as error:
+            raise NoRedis(
+                f"KEFU_DATA_DIR: the private Redis cannot keep its file in {folder} ({error.strerror}); name another"
+                " folder, or set KEFU_REDIS_URL."
+            ) from None
         address = folder / "redis.url"
-        lock = stack.enter_context(open(folder / "redis.lock", "w"))
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -4,6 +4,7 @@ Read once in a program's start and passed on; nothing else in the project looks 
 is set to nothing counts as not set.
 """
 
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -74,6 +75,13 @@ class Settings(BaseSettings):
         if not all(part.isdecimal() for part in parts):
             raise ValueError("a Telegram user id is a number; write ids like 12345,67890")
         return tuple(map(int, parts))
+
+    @field_validator("telegram_api", "webhook_url")
+    @classmethod
+    def _is_web_address(cls, value: str | None) -> str | None:
+        if value is not None and not re.match(r"https?://[^/\s]+(/\S*)?$", value):
+            raise ValueError("not an address; write all of it, such as https://bot.example.org/telegram")
+        return value
 
 
 def load_settings(**overrides: Any) -> Settings:

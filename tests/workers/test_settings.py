@@ -24,6 +24,14 @@ def test_a_wrong_value_is_named_but_not_repeated(monkeypatch: pytest.MonkeyPatch
     assert "sesame" not in str(raised.value)
 
 
+@pytest.mark.parametrize("name", ["TELEGRAM_API", "WEBHOOK_URL"])
+@pytest.mark.parametrize("address", ["localhost:8081", "https://", "/telegram", "https://a b/"])
+def test_half_an_address_is_refused(monkeypatch: pytest.MonkeyPatch, name: str, address: str) -> None:
+    monkeypatch.setenv(f"KEFU_{name}", address)
+    with pytest.raises(SettingsError, match=f"KEFU_{name}: not an address; write all of it"):
+        load_settings()
+
+
 def test_a_record_that_is_refused_does_not_repeat_the_customers_words() -> None:
     with pytest.raises(ValidationError) as raised:
         message(1, text="my secret " * 1000)
