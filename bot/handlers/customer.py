@@ -3,6 +3,7 @@
 Handlers put one effect into the intake and await no Telegram call. Asked last of all routers.
 """
 
+import re
 from typing import Literal
 
 from aiogram import F, Router
@@ -25,16 +26,16 @@ class IsForBot(BaseFilter):
 
     def __init__(self, bot_id: int, username: str) -> None:
         self._bot_id = bot_id
-        self._mention = f"@{username}".lower()
+        self._mention = re.compile(rf"@{username}\b", re.IGNORECASE)
 
     async def __call__(self, message: Message) -> bool:
         """Whether the message is meant for the bot."""
         if message.chat.type == ChatType.PRIVATE:
             return True
         answered = message.reply_to_message.from_user if message.reply_to_message else None
-        return (answered is not None and answered.id == self._bot_id) or self._mention in (
-            message.text or ""
-        ).lower()
+        if answered is not None and answered.id == self._bot_id:
+            return True
+        return self._mention.search(message.text or "") is not None
 
 
 def make_router(bot_id: int, username: str) -> Router:

@@ -125,6 +125,7 @@ async def test_while_a_person_has_the_conversation_the_bot_is_silent(shop: Shop)
 async def test_in_a_group_only_what_is_meant_for_the_bot_is_a_question(shop: Shop) -> None:
     await shop.client.post("groups", id=-50, title="Friends", members=[1, 2])
     await shop.client.send_any(1, text="let us have lunch", chat_id=-50)
+    await shop.client.send_any(1, text=f"@{shop.sandbox.telegram.username}_2 is another's", chat_id=-50)
     await shop.client.send_any(1, text="/help", chat_id=-50)
     await shop.until(lambda: shop.count("sent") == 1)
     assert shop.inbox(-50) == []
