@@ -78,7 +78,7 @@ class Intake:
         accepted = await self._write(lambda: self._channel.accept(incoming.update_id, message))
         if accepted is Accepted.FULL:
             waiting = await self._write(self._channel.waiting)
-            notice = incoming.notice(incoming.texts.queue_full.format(waiting=waiting.chats))
+            notice = incoming.notice(incoming.texts.queue_full.format(waiting=waiting))
             await self._write(lambda: self._channel.turn_away(incoming.update_id, notice))
         elif accepted is Accepted.TOO_MANY:
             notice = incoming.notice(incoming.texts.too_many)

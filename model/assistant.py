@@ -64,9 +64,6 @@ MAX_READ = 4096
 ORDER_MATTERS = frozenset({"order_cancel", "order_change", "order_invoice"})
 """Questions on an order that the shop's rules answer, not its record alone."""
 
-UNDER_WAY = frozenset({"placed", "paid", "packed", "shipped"})
-"""States of an order that has not reached its end."""
-
 _CHINESE = re.compile(r"[\u3400-\u9fff]")
 _LATIN_WORD = re.compile(r"[^\W\d_\u3400-\u9fff]*[A-Za-z][^\W\d_\u3400-\u9fff]*")
 _FOLLOW_UP = re.compile(r"^\s*((and|what about|how about|also|or)\b|那|还有|如果|要是|换成)", re.IGNORECASE)
@@ -260,7 +257,7 @@ class Assistant:
     def _only_order(self, question: Question) -> Order | None:
         """The order that "my order" must mean: the customer's only one, or the only one still under way."""
         orders = self.shop.orders_of(question.customer_id)
-        under_way = [order for order in orders if order.status in UNDER_WAY]
+        under_way = [order for order in orders if order.is_under_way]
         return next((some[0] for some in (orders, under_way) if len(some) == 1), None)
 
     def _source_by_id(self, source_id: str, question: Question, language: Language) -> _Source | None:

@@ -169,14 +169,6 @@ class Accepted(Enum):
     IGNORED = "ignored"
 
 
-@dataclass(frozen=True)
-class Waiting:
-    """The real queue, for what a turned-away customer is told."""
-
-    chats: int
-    oldest_seconds: float
-
-
 class _Look(NamedTuple):
     """What the intake knows before it decides, in the order of the script."""
 
@@ -375,14 +367,9 @@ class Channel:
 
         return self._once(update_id, write)
 
-    def waiting(self) -> Waiting:
-        """How many chats wait, and how long the first of them has."""
-        with self._redis.pipeline() as pipe:
-            pipe.zcard(self.names.waiting)
-            pipe.zrange(self.names.waiting, 0, 0, withscores=True)
-            chats, oldest = pipe.execute()
-        since = oldest[0][1] / 1000 if oldest else time.time()
-        return Waiting(chats=chats, oldest_seconds=max(0.0, time.time() - since))
+    def waiting(self) -> int:
+        """How many chats wait, for what a turned-away customer is told."""
+        return int(self._redis.zcard(self.names.waiting))
 
     def _once(self, update_id: int, write: Callable[[Pipeline], None], watch: tuple[str, ...] = ()) -> bool:
         """Run `write` and mark the update as seen, in one transaction. False: it was seen before.

@@ -76,7 +76,7 @@ def test_a_full_queue_turns_new_chats_away_but_not_waiting_ones(channel: Channel
     assert channel.accept(10, message(10, chat_id=10)) is Accepted.FULL
     assert not redis.exists(channel.names.inbox(10))
     assert channel.accept(11, message(11, chat_id=1)) is Accepted.ACCEPTED
-    assert channel.waiting().chats == 3
+    assert channel.waiting() == 3
     assert channel.turn_away(10, notice(chat_id=10))
     assert not channel.turn_away(10, notice(chat_id=10))
     assert redis.llen(channel.names.outbox(10)) == 1
