@@ -187,6 +187,7 @@ class _Run:
             "options": asdict(self._options),
             "faults_by_kind": dict(sorted(Counter(fault.planned.name for fault in injected).items())),
             "leftovers": leftovers[:20],
+            "leases_lost": len(self._stack.log_lines("its lease is lost")),
             "restarts": dict(self._parts.restarts),
             "crashes": self._parts.crashes,
             "stats": stats,
