@@ -5,7 +5,6 @@ The demo and the end-to-end tests run on it. Everything it starts ends with it, 
 
 import asyncio
 import contextlib
-import ctypes
 import os
 import signal
 import sys
@@ -16,7 +15,7 @@ from types import TracebackType
 from typing import Self
 
 from bot.sandbox.server import Sandbox
-from workers.embedded_redis import private_redis
+from workers.embedded_redis import die_with_parent, private_redis
 
 TOKEN = "1000001:sandbox"
 """The token of the sandbox's bot; no secret, it opens nothing but the sandbox."""
@@ -93,7 +92,7 @@ class Stack:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
-                preexec_fn=die_with_parent if sys.platform == "linux" else None,
+                preexec_fn=die_with_parent(),
             )
         self.processes[name] = process
         return process
@@ -154,8 +153,3 @@ class Stack:
 
     def _log(self, name: str) -> Path:
         return self._folder / f"{name}.log"
-
-
-def die_with_parent() -> None:
-    """Linux: the kernel ends this process when the one that started it dies (prctl PR_SET_PDEATHSIG)."""
-    ctypes.CDLL(None).prctl(1, signal.SIGTERM)

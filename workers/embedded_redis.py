@@ -103,7 +103,7 @@ def _running(folder: Path, socket: Path) -> Iterator[str]:
         stderr=subprocess.DEVNULL,
         # Its own session: Ctrl+C in the terminal is for the program, which still needs Redis to end in order.
         start_new_session=True,
-        preexec_fn=_die_with_parent(),
+        preexec_fn=die_with_parent(),
     )
     try:
         url = f"unix://{socket}?db=0"
@@ -156,8 +156,8 @@ def _short_folder() -> str | None:
     return "/tmp" if len(tempfile.gettempdir()) > 60 else None
 
 
-def _die_with_parent() -> Callable[[], None] | None:
-    """What the child does before it becomes Redis: ask the kernel for a signal when the thread that made it ends."""
+def die_with_parent() -> Callable[[], None] | None:
+    """What a child does before it becomes another program (`preexec_fn`): it ends with the thread that started it."""
     if not sys.platform.startswith("linux"):
         return None
     # Loaded here: between fork and exec nothing may be imported.

@@ -8,9 +8,9 @@ from typing import Literal, Self
 
 import redis.asyncio
 
-from bot.stack import StackError, die_with_parent
+from bot.stack import StackError
 from workers.channel import connect_async
-from workers.embedded_redis import find_redis_server
+from workers.embedded_redis import die_with_parent, find_redis_server
 
 Fsync = Literal["always", "everysec"]
 
@@ -61,7 +61,7 @@ class RedisServer:
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.DEVNULL,
             start_new_session=True,
-            preexec_fn=die_with_parent,
+            preexec_fn=die_with_parent(),
         )
         try:
             async with asyncio.timeout(_START_SECONDS), self.client() as client:
