@@ -217,7 +217,7 @@ class _Run:
         while True:
             answered = sum(len(conversation.answered) for conversation in self._customers.conversations())
             show(self._stage, len(self._customers.updates), answered, len(self._injector.injected))
-            await asyncio.sleep(1.0)
+            await asyncio.sleep(2.0)
 
     def _tell(self, finding: Finding) -> str:
         """The history of a message: what its chat showed, what broke meanwhile, what the logs say of it."""

@@ -37,6 +37,7 @@ class Customers:
         self._telegram = telegram
         self._chance = random.Random(f"customers {seed}")
         self._users = [User(_FIRST_CHAT + number, f"Customer {number}") for number in range(count)]
+        self._vocabulary = _vocabulary()
         self._echoes = echoes
         self._written: Counter[int] = Counter()
 
@@ -53,7 +54,7 @@ class Customers:
     def conversations(self) -> list[Conversation]:
         """What has become of every message so far."""
         return [
-            read_conversation(user.id, self.messages(user.id), _vocabulary(), echoes=self._echoes)
+            read_conversation(user.id, self.messages(user.id), self._vocabulary, echoes=self._echoes)
             for user in self._users
         ]
 
