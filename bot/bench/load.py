@@ -50,13 +50,14 @@ class Load:
         self._sent: dict[int, tuple[int, float]] = {}
         self._with_draft: set[int] = set()
         self._busy: dict[int, int] = {}
+        self._replied: dict[int, None] = {}
         self._waits = Waits()
         self._progress = asyncio.Event()
 
     @property
     def chats(self) -> list[int]:
-        """The chats that write."""
-        return [user.id for user in self._users]
+        """The chats that have had a reply since `use_chats`, the last ones last."""
+        return list(self._replied)
 
     @asynccontextmanager
     async def listening(self) -> AsyncIterator[None]:
@@ -70,6 +71,7 @@ class Load:
 
     def use_chats(self, first: int, count: int) -> None:
         """From now on these chats write."""
+        self._replied = {}
         self._users = [
             self._telegram.add_user(User(first + number, f"Customer {number}")) for number in range(count)
         ]
@@ -162,6 +164,7 @@ class Load:
             if number in self._sent:
                 chat_id, written = self._sent.pop(number)
                 self._waits.to_reply.append(max(0.0, at - written))
+                self._replied[chat_id] = None
                 self.answered += 1
                 self._busy[chat_id] -= 1
                 if not self._busy[chat_id]:

@@ -296,13 +296,13 @@ async def _rival(name: str, fsync: Fsync) -> AsyncIterator[Rival]:
 async def _memory(rival: Rival) -> dict[str, object]:
     """What a chat takes in Redis: its keys, with as many turns as it has had, and one marker for each update."""
     redis, names = rival.redis, rival.names
-    chats = rival.load.chats[:_SAMPLED_CHATS]
+    chats = rival.load.chats[-_SAMPLED_CHATS:]
     sizes = [sum([await redis.memory_usage(key) or 0 for key in names.of_chat(chat_id)]) for chat_id in chats]
     turns = [await redis.llen(names.history(chat_id)) for chat_id in chats]
     update_id = rival.load.last_update
     return {
-        "per_chat": round(sum(sizes) / len(chats)),
-        "turns_in_it": round(sum(turns) / len(chats), 1),
+        "per_chat": round(sum(sizes) / max(len(chats), 1)),
+        "turns_in_it": round(sum(turns) / max(len(chats), 1), 1),
         "per_update_for_48_h": await redis.memory_usage(names.seen(update_id)) or 0,
     }
 

@@ -186,7 +186,8 @@ def _send_message_draft(telegram: Telegram, params: Json) -> bool:
     for other in [number for number in chat.drafts if number != draft_id]:
         telegram.end_drafts(chat, "replaced", other)
     expires_at = telegram.clock() + DRAFT_SECONDS
-    chat.drafts[draft_id] = Draft(text, can_stop, params.get("keep_on_stop", False), expires_at)
+    draft = Draft(text, can_stop, params.get("keep_on_stop", False), expires_at)
+    telegram.show_draft(chat, draft_id, draft)
     telegram.transcript.write(
         chat.id,
         "draft",

@@ -106,6 +106,7 @@ class Telegram:
         self.profile: dict[tuple[str, str], str] = {("name", ""): "kefu"}
         self.queries: OrderedDict[str, Query] = OrderedDict()
         self.files: OrderedDict[str, Json] = OrderedDict()
+        self._drafting: dict[int, Chat] = {}
         self._last_message_id = 0
 
     # People
@@ -275,18 +276,25 @@ class Telegram:
     def expire(self) -> None:
         """End drafts and callback queries whose time is over, and forget updates after a day."""
         now = self.clock()
-        for chat in self.chats.values():
+        for chat in list(self._drafting.values()):
             for draft_id in [number for number, draft in chat.drafts.items() if draft.expires_at <= now]:
                 self.end_drafts(chat, "expired", draft_id)
         while self.queries and next(iter(self.queries.values())).expires_at <= now:
             self.queries.popitem(last=False)
         self.updates.forget_old()
 
+    def show_draft(self, chat: Chat, draft_id: int, draft: Draft) -> None:
+        """Put a draft on the screen, or a newer text in its place."""
+        chat.drafts[draft_id] = draft
+        self._drafting[chat.id] = chat
+
     def end_drafts(self, chat: Chat, reason: str, draft_id: int | None = None) -> None:
         """Take one draft, or all of a chat, off the screen."""
         for number in [draft_id] if draft_id is not None else list(chat.drafts):
             del chat.drafts[number]
             self.transcript.write(chat.id, "draft_end", "bot", draft_id=number, reason=reason)
+        if not chat.drafts:
+            self._drafting.pop(chat.id, None)
 
     # Objects
 
