@@ -55,7 +55,7 @@ class Timing:
 
     lease: int = 15
     beat_every: float = 4.0
-    maintain_every: float = 7.0
+    maintain_every: float = 5.0
     sweep_every: float = 5.0
     sweep_age: float = 20.0
     poll_every: float = 1.0

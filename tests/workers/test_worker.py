@@ -270,7 +270,7 @@ def test_a_hanging_engine_ends_the_process(floor: ShopFloor) -> None:
 @pytest.mark.parametrize("state", ["idle", "full", "Redis away"])
 def test_a_waiting_worker_leaves_the_processor_alone(floor: ShopFloor, state: str) -> None:
     with RedisProxy(floor.url) as proxy:
-        timing = {"lease": 15, "beat_every": 4.0, "maintain_every": 7.0, "sweep_every": 5.0}
+        timing = {"lease": 15, "beat_every": 4.0, "maintain_every": 5.0, "sweep_every": 5.0}
         worker = floor.start_worker(redis_url=proxy.url, slots=1, delay=3.0, timing=timing)
         until(lambda: floor.redis.keys("kefu:worker:*"))
         if state == "full":
