@@ -46,7 +46,7 @@ UNKNOWN_REPEATED = "a send's outcome is unknown; it is repeated once Telegram an
 """What the log says before a reply is sent again."""
 _SWEEP_SECONDS = 2.0
 _CLOSE_SECONDS = 8.0
-_LONGEST_PAUSE = 30.0
+_LONGEST_PAUSE = 15.0
 
 _GONE = ("chat not found", "user is deactivated", "bot was blocked", "bot was kicked", "peer_id_invalid")
 _TOKEN_REFUSED = (TelegramUnauthorizedError, TelegramNotFound)
@@ -102,6 +102,7 @@ class Delivery:
         self._sending: set[int] = set()
         self._again: set[int] = set()
         self._unreachable = 0
+        self._paused_until = 0.0
         self._wake = asyncio.Event()
         self.token_refused = asyncio.Event()
 
@@ -274,10 +275,19 @@ class Delivery:
         elif isinstance(error, _TOKEN_REFUSED):
             self.token_refused.set()
         elif outcome == "unsent" and error is not None:
-            self._unreachable += 1
-            self._limits.pause_all(min(2.0 ** (self._unreachable - 1), _LONGEST_PAUSE))
+            self._wait_for_telegram()
         elif outcome == "sent":
             self._unreachable = 0
+
+    def _wait_for_telegram(self) -> None:
+        """Pause for everybody. Chats that failed together are one failure: only one after the pause makes it longer."""
+        now = asyncio.get_running_loop().time()
+        if now < self._paused_until:
+            return
+        pause = min(2.0**self._unreachable, _LONGEST_PAUSE)
+        self._unreachable += 1
+        self._paused_until = now + pause
+        self._limits.pause_all(pause)
 
     async def _probe(self) -> None:
         """Wait until Telegram answers a call that changes nothing."""

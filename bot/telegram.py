@@ -34,7 +34,7 @@ MALFORMED_TOKEN = (
 )
 TOKEN_REFUSED = f"Telegram refuses the token in KEFU_BOT_TOKEN. {_WHERE_TO_GET_ONE}"
 
-_PAUSES = (1.0, 2.0, 5.0, 10.0, 20.0, 30.0)
+_PAUSES = (1.0, 2.0, 5.0, 10.0, 15.0)
 
 
 class _Session(AiohttpSession):

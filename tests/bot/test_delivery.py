@@ -138,6 +138,18 @@ async def test_a_refused_connection_is_waited_out_without_a_double(shop: Shop) -
     assert shop.count("sends_unknown") == 0
 
 
+async def test_many_chats_that_fail_together_pause_delivery_once(shop: Shop) -> None:
+    """Each failure made the pause twice as long, so eight chats in one short outage waited for half a minute."""
+    users = range(100, 108)
+    for user in users:
+        await shop.has_written(user)
+    await shop.client.post("faults", mode="refuse_connection", method="", seconds=1.5)
+    await asyncio.sleep(0.3)
+    for user in users:
+        shop.reply(user, "after the storm")
+    await shop.until(lambda: shop.count("sent") == len(users), 8)
+
+
 async def test_refused_markup_is_sent_as_plain_text(shop: Shop) -> None:
     await shop.client.fault(
         "sendMessage", error_code=400, description="Bad Request: can't parse entities: unsupported"
