@@ -36,7 +36,7 @@ _REFERENCE = re.compile(r"&(?:#x[0-9a-fA-F]{1,6}|#[0-9]{1,7}|lt|gt|amp|quot);")
 _ATTRIBUTE = re.compile(r"""\s*([^\s=>"']+)(?:\s*=\s*("[^"]*"|'[^']*'|[A-Za-z0-9.\-]+))?""")
 _FOUND = re.compile(
     r"""(?P<url>https?://[^\s<>"']*[^\s<>"'.,;:!?)\]])
-      | (?P<email>\b[\w.+-]+@[\w-]+(?:\.[\w-]+)+\b)
+      | (?P<email>(?<![A-Za-z0-9_.+-])[A-Za-z0-9_.+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+)
       | (?P<mention>(?<![\w@])@[A-Za-z]\w{3,31}\b)
       | (?P<bot_command>(?<![\w/@<>])/[A-Za-z0-9_]{1,32}(?:@\w{4,32})?\b)
       | (?P<hashtag>(?<![\w\#])\#\w*[^\W\d]\w*)""",
