@@ -27,6 +27,7 @@ class Updates:
         self._pending: OrderedDict[int, tuple[float, Json]] = OrderedDict()
         self._confirmed: OrderedDict[int, Json] = OrderedDict()
         self._repeats: list[Json] = []
+        self._to_repeat: set[int] = set()
         # Not 1: a bot that remembers update ids would take those of a restarted sandbox for repetitions.
         self._next_id = 100_000_000 + secrets.randbelow(900_000_000)
         self._waiting: asyncio.Future[None] | None = None
@@ -66,8 +67,10 @@ class Updates:
         return update_id
 
     def repeat(self, update_id: int) -> bool:
-        """Hand out a confirmed update once more; False if it is forgotten. A pending one comes again anyway."""
+        """Hand out an update once more after its confirmation; False if it is forgotten."""
         if update_id in self._pending:
+            # The bot may have it already and be about to confirm it.
+            self._to_repeat.add(update_id)
             return True
         if update_id not in self._confirmed:
             return False
@@ -79,6 +82,9 @@ class Updates:
         """Forget every update with a lower id."""
         while self._pending and (first := next(iter(self._pending))) < before:
             self._confirmed[first] = self._pending.pop(first)[1]
+            if first in self._to_repeat:
+                self._to_repeat.remove(first)
+                self._repeats.append(self._confirmed[first])
         while len(self._confirmed) > MAX_CONFIRMED:
             self._confirmed.popitem(last=False)
 
@@ -92,6 +98,7 @@ class Updates:
         """Drop everything that is pending."""
         self.confirm(self._next_id)
         self._repeats.clear()
+        self._to_repeat.clear()
 
     async def poll(self, offset: int, limit: int, seconds: float) -> list[Json]:
         """getUpdates: confirm, then wait for the next updates. An earlier waiting poll ends with 409."""

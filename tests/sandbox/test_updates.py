@@ -97,6 +97,17 @@ async def test_confirmed_update_can_be_repeated(bot: Bot, people: SandboxClient)
         await people.post("repeat", update_id=5)
 
 
+async def test_an_update_that_is_repeated_before_its_confirmation_comes_again_after_it(
+    bot: Bot, people: SandboxClient
+) -> None:
+    sent = await people.send(MIA, "again")
+    update_id = sent["update_id"]
+    assert [update.update_id for update in await bot.get_updates()] == [update_id]
+    await people.post("repeat", update_id=update_id)
+    assert [update.update_id for update in await bot.get_updates(offset=update_id + 1)] == [update_id]
+    assert await bot.get_updates(offset=update_id + 1) == []
+
+
 async def test_raw_update_arrives_as_it_is(call: Call, people: SandboxClient) -> None:
     injected = await people.post("updates", update={"message": {"text": 7}})
     [update] = (await call("getUpdates"))["result"]
