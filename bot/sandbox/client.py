@@ -109,7 +109,7 @@ class SandboxClient:
         self,
         user: int,
         predicate: Callable[[Json], bool],
-        timeout: float = 10,  # noqa: ASYNC109 - it names how long the person waits, as in unittest and Playwright
+        timeout: float = 30,  # noqa: ASYNC109 - it names how long the person waits, as in unittest and Playwright
         *,
         after: int | None = None,
     ) -> Json:
@@ -126,7 +126,7 @@ class SandboxClient:
                 passed += 1
         raise TimeoutError(f"user {user} waited {timeout:g} s in vain; {passed} other events came")
 
-    async def wait_for_reply(self, user: int, timeout: float = 10) -> Json:  # noqa: ASYNC109
+    async def wait_for_reply(self, user: int, timeout: float = 30) -> Json:  # noqa: ASYNC109
         """The bot's next message."""
         return await self.wait_for(user, is_reply, timeout)
 

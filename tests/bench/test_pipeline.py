@@ -11,11 +11,11 @@ from bot.bench.pipeline import Cost, cpu_seconds
 from bot.sandbox.telegram import Telegram
 
 
-@pytest.mark.timeout(90)
+@pytest.mark.timeout(180)
 def test_the_command_prints_its_figures_as_the_last_line() -> None:
     command = [sys.executable, "-m", "bot.cli", "bench", "pipeline", "--json", "--no-always"]
     options = ["--seconds", "0.5", "--chats", "10", "--rates", "50", "--rounds", "1"]
-    result = subprocess.run([*command, *options], capture_output=True, text=True, check=True, timeout=80)
+    result = subprocess.run([*command, *options], capture_output=True, text=True, check=True, timeout=160)
     figures = json.loads(result.stdout.splitlines()[-1])
     assert list(figures)[:3] == ["messages_per_s", "ratio", "added_latency_ms"]
     assert list(figures["messages_per_s"]) == ["kefu", "naive"]
@@ -30,7 +30,7 @@ def test_the_command_prints_its_figures_as_the_last_line() -> None:
 
 def test_numbers_that_make_no_sense_end_with_one_line() -> None:
     command = [sys.executable, "-m", "bot.cli", "bench", "pipeline", "--chats", "many"]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=30)
+    result = subprocess.run(command, capture_output=True, text=True, timeout=90)
     assert result.returncode == 2
     assert result.stderr.count("\n") == 1 and "--chats" in result.stderr
 

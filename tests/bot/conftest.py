@@ -73,7 +73,7 @@ class Shop:
         """A counter of the bot."""
         return int(self.redis.hget(self.names.stats, name) or 0)
 
-    async def until(self, condition: Callable[[], object], seconds: float = 5.0) -> None:
+    async def until(self, condition: Callable[[], object], seconds: float = 30.0) -> None:
         """Wait until Redis, which tells nobody, has what `condition` looks for."""
         async with asyncio.timeout(seconds):
             while not condition():  # noqa: ASYNC110

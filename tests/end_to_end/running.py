@@ -33,7 +33,7 @@ class Running:
 
     async def is_quiet(self) -> None:
         """Wait until nothing waits in any inbox or outbox, and a little longer."""
-        await until(lambda: not self.redis.keys("*:inbox") and not self.redis.keys("*:outbox"), 30)
+        await until(lambda: not self.redis.keys("*:inbox") and not self.redis.keys("*:outbox"))
         await asyncio.sleep(0.5)
 
 
@@ -49,7 +49,7 @@ async def run(**options: object) -> AsyncIterator[Running]:
                 running.redis.close()
 
 
-async def until(holds: Callable[[], object], seconds: float = 15) -> None:
+async def until(holds: Callable[[], object], seconds: float = 60) -> None:
     """Wait until something holds; fail when it does not in time."""
     for _ in range(int(seconds / 0.02)):
         if holds():

@@ -20,14 +20,14 @@ async def test_a_person_asks_and_presses_a_button() -> None:
         await page.goto(kefu.stack.sandbox.url)
         chat = page.locator(f"[data-user='{ENGLISH}']")
         await write(chat, "How long does delivery take?")
-        await expect(chat.locator(".message.bot")).to_contain_text("working days", timeout=40_000)
+        await expect(chat.locator(".message.bot")).to_contain_text("working days", timeout=60_000)
         await expect(chat.locator("[data-draft]")).to_have_count(0)
         await write(chat, "/suggest a lamp")
         button = chat.locator("button[data-callback]").first
-        await expect(button).to_be_visible(timeout=20_000)
+        await expect(button).to_be_visible(timeout=60_000)
         before = await chat.locator(".message.bot").count()
         await button.click()
-        await expect(chat.locator(".message.bot").nth(before)).to_be_visible(timeout=20_000)
+        await expect(chat.locator(".message.bot").nth(before)).to_be_visible(timeout=60_000)
 
 
 async def test_a_draft_grows_until_it_is_the_answer() -> None:
@@ -39,8 +39,8 @@ async def test_a_draft_grows_until_it_is_the_answer() -> None:
         text = " ".join(f"word{number}" for number in range(12))
         await write(chat, text)
         draft = chat.locator("[data-draft]")
-        await expect(draft).to_contain_text("word1", timeout=20_000)
-        await expect(draft).to_contain_text("word5", timeout=20_000)
-        await expect(draft).to_have_count(0, timeout=20_000)
+        await expect(draft).to_contain_text("word1", timeout=60_000)
+        await expect(draft).to_contain_text("word5", timeout=60_000)
+        await expect(draft).to_have_count(0, timeout=60_000)
         await expect(chat.locator(".message.bot")).to_have_count(1)
         await expect(chat.locator(".message.bot .text")).to_have_text(text)

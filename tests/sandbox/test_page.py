@@ -17,7 +17,7 @@ Call = Callable[..., Awaitable[dict[str, Any]]]
 Open = Callable[..., Awaitable[Page]]
 
 pytestmark = [
-    pytest.mark.timeout(60),
+    pytest.mark.timeout(180),
     needs_chromium,
 ]
 

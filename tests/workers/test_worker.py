@@ -21,7 +21,7 @@ LONG = "one two three four five six seven eight"
 
 def test_a_burst_is_answered_together(floor: ShopFloor) -> None:
     ids = [floor.say(f"part {number}") for number in range(5)]
-    floor.start_worker(burst=True).wait(20)
+    floor.start_worker(burst=True).wait(60)
     (reply,) = floor.replies()
     assert reply.answers == tuple(ids)
     assert reply.reply.text == "part 0\npart 1\npart 2\npart 3\npart 4"
@@ -80,7 +80,7 @@ def test_drafts_grow_and_carry_the_id_of_their_reply(floor: ShopFloor) -> None:
 def test_suggestions_come_as_cards(floor: ShopFloor) -> None:
     floor.say("green teapot", kind="suggest")
     floor.say("", chat_id=6, kind="suggest")
-    floor.start_worker(burst=True).wait(20)
+    floor.start_worker(burst=True).wait(60)
     (found,), (nothing,) = floor.replies(5), floor.replies(6)
     assert [card.title for card in found.reply.cards] == ["green teapot"]
     assert (nothing.reply.kind, nothing.reply.cards) == ("suggestions", ())
@@ -139,7 +139,7 @@ def test_a_worker_waits_for_a_redis_that_goes_away(floor: ShopFloor) -> None:
         until(lambda: floor.replies(5) and floor.replies(6))
         assert worker.poll() is None
         worker.terminate()
-        assert worker.wait(10) == 0
+        assert worker.wait(60) == 0
     assert floor.texts() == [LONG]
     assert floor.log_of().read_text().count("Redis is away") == 1
 
@@ -155,12 +155,12 @@ def test_a_worker_is_woken_again_after_redis_was_away(floor: ShopFloor) -> None:
         proxy.come_back()
         until(lambda: floor.redis.pubsub_numpat())
         floor.say("hello")
-        until(floor.replies, seconds=2)
+        until(floor.replies, seconds=30)
 
 
 def test_poison_ends_in_one_apology_and_names_nobody(floor: ShopFloor) -> None:
     floor.say("poison of a customer")
-    floor.start_worker(burst=True).wait(20)
+    floor.start_worker(burst=True).wait(60)
     (reply,) = floor.replies()
     assert (reply.reply.kind, reply.answers) == ("apology", ("m1",))
     ((job_id, status),) = floor.jobs().items()
@@ -176,7 +176,7 @@ def test_poison_ends_in_one_apology_and_names_nobody(floor: ShopFloor) -> None:
 def test_what_waits_behind_poison_is_answered(floor: ShopFloor) -> None:
     floor.say("poison")
     floor.say("tea", kind="suggest")
-    floor.start_worker(burst=True).wait(20)
+    floor.start_worker(burst=True).wait(60)
     assert [entry.reply.kind for entry in floor.replies()] == ["apology", "suggestions"]
 
 
@@ -224,7 +224,7 @@ def test_a_stop_while_it_waits_for_redis_is_orderly(floor: ShopFloor) -> None:
     worker = floor.start_worker(redis_url="redis://127.0.0.1:1/0")
     until(lambda: b"Redis does not answer" in floor.log_of().read_bytes())
     worker.terminate()
-    assert worker.wait(10) == 0
+    assert worker.wait(60) == 0
 
 
 def test_a_warm_stop_finishes_what_runs(floor: ShopFloor) -> None:
@@ -233,7 +233,7 @@ def test_a_warm_stop_finishes_what_runs(floor: ShopFloor) -> None:
     until(floor.is_claimed)
     worker.send_signal(signal.SIGTERM)
     floor.say("too late", chat_id=6)
-    assert worker.wait(10) == 0
+    assert worker.wait(60) == 0
     assert floor.texts() == [LONG]
     assert list(floor.jobs().values()) == ["queued"]
 
@@ -245,10 +245,10 @@ def test_a_cold_stop_gives_jobs_back(floor: ShopFloor) -> None:
     worker.send_signal(signal.SIGTERM)
     time.sleep(1.1)
     worker.send_signal(signal.SIGTERM)
-    assert worker.wait(5) == 0
+    assert worker.wait(60) == 0
     assert list(floor.jobs().values()) == ["queued"]
     assert floor.redis.zcard("rq:wip:support") == 0
-    floor.start_worker(burst=True).wait(20)
+    floor.start_worker(burst=True).wait(60)
     assert floor.texts() == [LONG]
 
 
@@ -257,14 +257,14 @@ def test_a_warm_stop_has_a_limit(floor: ShopFloor) -> None:
     floor.say(LONG)
     until(floor.is_claimed)
     worker.send_signal(signal.SIGINT)
-    assert worker.wait(5) == 0
+    assert worker.wait(60) == 0
     assert list(floor.jobs().values()) == ["queued"]
 
 
 def test_a_hanging_engine_ends_the_process(floor: ShopFloor) -> None:
     floor.say("block")
     worker = floor.start_worker(timing={"stall": 1.0})
-    assert worker.wait(20) == 70
+    assert worker.wait(60) == 70
 
 
 @pytest.mark.parametrize("state", ["idle", "full", "Redis away"])
@@ -291,7 +291,7 @@ def test_rq_info_works_beside_it(floor: ShopFloor) -> None:
             floor.say(LONG, chat_id)
         until(lambda: all(floor.is_claimed(chat_id) for chat_id in range(3)))
         command = [sys.executable, "-m", "rq.cli", "info", "--url", proxy.url]
-        result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=20)
+        result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert result.returncode == 0, result.stderr
     assert "busy" in result.stdout
     assert "support" in result.stdout and "3 executing" in result.stdout
