@@ -5,6 +5,7 @@ live in Redis (`workers/outbox.py`); this process may be killed at any moment.
 """
 
 import asyncio
+import contextlib
 import logging
 import secrets
 import time
@@ -169,10 +170,10 @@ class Delivery:
             except RedisError as error:
                 log.warning("cannot look into the outbox", extra={"error": type(error).__name__})
             self._wake.clear()
-            try:
-                await asyncio.wait_for(self._wake.wait(), _SWEEP_SECONDS)
-            except TimeoutError:
-                continue
+            # Not wait_for, which before Python 3.12 loses a cancellation that comes together with the event.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_SWEEP_SECONDS):
+                    await self._wake.wait()
 
     def _serve_soon(self, chat_id: int) -> None:
         if chat_id in self._serving:

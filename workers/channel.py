@@ -4,17 +4,19 @@ Each write happens once per update: it is one transaction with a marker of the u
 after any error, a lost reply included. Knows nothing of Telegram and nothing of the model.
 """
 
+import asyncio
 import math
 import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import redis
 import redis.asyncio
 import rq
+from redis.asyncio.connection import AbstractConnection as AsyncConnection
 from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import NoBackoff
 from redis.client import Pipeline
@@ -466,7 +468,7 @@ def connect(url: str, *, decode_responses: bool = False) -> redis.Redis:
 def connect_async(url: str, *, decode_responses: bool = True) -> redis.asyncio.Redis:
     """The same for asyncio."""
     with _clear_url_error():
-        return redis.asyncio.Redis.from_url(
+        pool = redis.asyncio.ConnectionPool.from_url(
             url,
             decode_responses=decode_responses,
             retry=AsyncRetry(NoBackoff(), 0),
@@ -474,6 +476,34 @@ def connect_async(url: str, *, decode_responses: bool = True) -> redis.asyncio.R
             socket_connect_timeout=5,
             health_check_interval=15,
         )
+    pool.connection_class = _cancellable(pool.connection_class)
+    return redis.asyncio.Redis.from_pool(pool)
+
+
+def _cancellable(connection: type[AsyncConnection]) -> type[AsyncConnection]:
+    """A kind of connection whose commands can be cancelled at any moment.
+
+    redis-py sends within `asyncio.wait_for`, which before Python 3.12 loses a cancellation that comes just as the
+    send ends (python/cpython#86296): a loop that was told to end then runs for ever, and its program with it.
+    """
+
+    class Cancellable(connection):  # type: ignore[misc,valid-type]
+        async def send_packed_command(self, command: Any, check_health: bool = True) -> None:
+            if not self.is_connected:
+                await self.connect_check_health(check_health=False)
+            if check_health:
+                await self.check_health()
+            seconds = self.socket_timeout  # type: ignore[has-type]
+            self.socket_timeout = None  # so that redis-py just sends
+            try:
+                async with asyncio.timeout(seconds):
+                    await super().send_packed_command(command, check_health=False)
+            except TimeoutError:
+                raise redis.TimeoutError("Timeout writing to socket") from None
+            finally:
+                self.socket_timeout = seconds
+
+    return Cancellable
 
 
 def is_outage(error: BaseException) -> bool:

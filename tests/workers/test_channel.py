@@ -1,5 +1,6 @@
 """The intake: once per update, bounded, in one transaction."""
 
+import asyncio
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -9,7 +10,7 @@ from redis.asyncio import Redis as AsyncRedis
 
 from tests.redis_proxy import RedisProxy
 from tests.workers.shop_floor import BOT, message, notice
-from workers.channel import Accepted, Channel, connect
+from workers.channel import Accepted, Channel, connect, connect_async
 from workers.contracts import OutboxEntry
 from workers.sessions import SessionReader, Sessions
 from workers.settings import SettingsError
@@ -188,3 +189,21 @@ def test_nothing_is_too_many_for_a_person(redis: Redis) -> None:
     channel = Channel(redis, BOT, customer_limit=1)
     channel.hand_over(1, 5, notice())
     assert {channel.accept(number, message(number)) for number in (2, 3, 4)} == {Accepted.WITH_PERSON}
+
+
+async def test_a_cancellation_is_never_lost_in_a_command(redis_url: str) -> None:
+    """One that came just as a command was sent was swallowed, and the bot ran on after SIGTERM."""
+
+    async def ping_for_ever() -> None:
+        async with connect_async(redis_url) as client:
+            while True:
+                await client.ping()
+
+    for rounds in range(60):
+        task = asyncio.create_task(ping_for_ever())
+        for _ in range(rounds):
+            await asyncio.sleep(0)
+        task.cancel()
+        done, _ = await asyncio.wait({task}, timeout=5)
+        task.cancel()
+        assert done, f"the task went on after a cancellation in step {rounds}"
