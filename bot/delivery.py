@@ -156,7 +156,7 @@ class Delivery:
             self._serve_soon(int(data))
             return
         try:
-            self._drafts.show(Draft.model_validate_json(data))
+            self._drafts.show(Draft.read(data))
         except ValidationError:
             log.warning("a draft could not be read")
 
@@ -254,7 +254,7 @@ class Delivery:
     ) -> bool:
         assert turn.entry is not None
         gone = error is not None and _is_gone(error)
-        alert = None
+        alert = _alert("unreadable", entry=turn.entry.id) if turn.is_stand_in and outcome == "sent" else None
         if outcome in ("unknown", "spent") or (outcome == "refused" and not gone):
             alert = _alert(outcome, entry=turn.entry.id, error=type(error).__name__ if error else "")
         if outcome != "sent":

@@ -21,7 +21,7 @@ from redis.client import Pipeline
 from redis.retry import Retry
 from rq.exceptions import DeserializationError
 
-from workers.contracts import CustomerMessage, Language, OutboxEntry
+from workers.contracts import CustomerMessage, Language, OutboxEntry, read_message
 from workers.settings import QUEUES, SettingsError
 
 BOTS = "kefu:bots"
@@ -266,8 +266,7 @@ class Channel:
             pipe.ltrim(names.inbox(chat_id), -self._chat_limit, -1)
         elif accepted is Accepted.ACCEPTED:
             pipe.zadd(names.waiting, {str(chat_id): int(message.accepted_at * 1000)}, nx=True)
-            queue = "suggest" if message.kind == "suggest" else "support"
-            enqueue_answer(self._redis, pipe, names, chat_id, queue, cause=str(update_id))
+            enqueue_answer(self._redis, pipe, names, chat_id, queue_of(message.kind), cause=str(update_id))
         pipe.set(names.seen(update_id), 1, ex=SEEN_SECONDS)
 
     def _count_recent(self, pipe: Pipeline, chat_id: int) -> None:
@@ -416,13 +415,18 @@ class Channel:
 
     def _with_pending(self, pipe: Pipeline, chat_id: int, entry: OutboxEntry) -> OutboxEntry:
         raw = pipe.lrange(self.names.inbox(chat_id), 0, -1)
-        pending = tuple(CustomerMessage.model_validate_json(item).id for item in raw)
+        pending = tuple(read_message(item).id for item in raw)
         return entry.model_copy(update={"answers": entry.answers + pending})
 
     def _queue_reply(self, pipe: Pipeline, entry: OutboxEntry) -> None:
         pipe.rpush(self.names.outbox(entry.chat_id), entry.model_dump_json())
         pipe.sadd(self.names.outbox_chats, str(entry.chat_id))
         pipe.publish(self.names.outbox_wake, str(entry.chat_id))
+
+
+def queue_of(kind: str) -> str:
+    """The queue of a message's kind."""
+    return "suggest" if kind == "suggest" else "support"
 
 
 def enqueue_answer(

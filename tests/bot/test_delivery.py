@@ -20,6 +20,7 @@ from bot.delivery import judge
 from bot.sandbox.client import is_reply
 from tests.bot.conftest import Shop
 from workers.contracts import Draft, ProductCard
+from workers.texts import APOLOGY
 
 CARD = ProductCard(product_id="p1", title="Teapot", description="Blue.", price="24.90 EUR", in_stock=False)
 
@@ -176,6 +177,15 @@ async def test_who_blocked_the_bot_is_marked_and_costs_no_alert(shop: Shop) -> N
 async def test_a_reply_that_cannot_be_read_does_not_block_its_chat(shop: Shop) -> None:
     shop.redis.rpush(shop.names.outbox(1), '{"id": "odd", "reply": {"kind": "song"}}')
     shop.reply(1, "still here")
+    assert (await shop.client.wait_for_reply(1))["text"] == "still here"
+    assert json.loads(shop.redis.lindex(shop.names.alerts, 0))["kind"] == "unreadable"
+
+
+async def test_a_reply_of_a_later_version_that_cannot_be_read_becomes_an_apology(shop: Shop) -> None:
+    odd = {"id": "e.1", "chat_id": 1, "answers": ["m1"], "reply": {"kind": "song", "language": "zh"}}
+    shop.redis.rpush(shop.names.outbox(1), json.dumps(odd))
+    shop.reply(1, "still here")
+    assert (await shop.client.wait_for_reply(1))["text"] == APOLOGY["zh"]
     assert (await shop.client.wait_for_reply(1))["text"] == "still here"
     assert json.loads(shop.redis.lindex(shop.names.alerts, 0))["kind"] == "unreadable"
 
