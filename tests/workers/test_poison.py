@@ -57,21 +57,21 @@ def test_a_message_that_kills_its_workers_ends_in_the_failed_registry(
 def test_a_customer_who_never_stops_leaves_room_for_others(floor: ShopFloor) -> None:
     """With one place only, who has been answered a few times goes behind those who wait."""
     floor.start_worker(slots=1, delay=0.1)
-    floor.say("go on 0")
+    floor.say("w0")
     until(floor.is_claimed)
     floor.say("hello", chat_id=6)
     written = 1
 
     def is_heard_while_the_first_writes_on() -> object:
         nonlocal written
-        if floor.redis.llen(floor.names.inbox(5)) < 2:
-            floor.say(f"go on {written}")
+        if floor.redis.llen(floor.names.inbox(5)) < 15:
+            floor.say(f"w{written}")
             written += 1
         return floor.replies(6)
 
     until(is_heard_while_the_first_writes_on)
     until(lambda: floor.redis.zcard(floor.names.waiting) == 0)
-    assert " ".join(floor.texts()).split() == " ".join(f"go on {n}" for n in range(written)).split()
+    assert " ".join(floor.texts()).split() == " ".join(f"w{n}" for n in range(written)).split()
 
 
 def test_a_flood_of_one_customer_is_one_turn_for_the_others(floor: ShopFloor) -> None:
