@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import redis
 import redis.asyncio
@@ -22,6 +22,7 @@ from redis.retry import Retry
 from rq.exceptions import DeserializationError
 
 from workers.contracts import CustomerMessage, Language, OutboxEntry, read_message
+from workers.sentinel import is_sentinel, parse_service
 from workers.settings import QUEUES, SettingsError
 
 BOTS = "kefu:bots"
@@ -55,6 +56,7 @@ return {
 """
 """All that the intake must know, in one round trip between WATCH and MULTI."""
 _JOBS_AT_ONCE = 500
+_PATIENCE = {"socket_timeout": 5, "socket_connect_timeout": 5, "health_check_interval": 15}
 _OUTAGES = (
     redis.ConnectionError,
     redis.TimeoutError,
@@ -456,28 +458,37 @@ def connect(url: str, *, decode_responses: bool = False) -> redis.Redis:
     redis-py 8 repeats up to ten times by default, and a transaction whose reply was lost then runs twice. Here
     an error comes to the caller, who knows whether the whole step may be repeated.
     """
+    options: dict[str, Any] = {
+        "decode_responses": decode_responses,
+        "retry": Retry(NoBackoff(), 0),
+        **_PATIENCE,
+    }
     with _clear_url_error():
-        return redis.Redis.from_url(
-            url,
-            decode_responses=decode_responses,
-            retry=Retry(NoBackoff(), 0),
-            socket_timeout=5,
-            socket_connect_timeout=5,
-            health_check_interval=15,
-        )
+        if is_sentinel(url):
+            return parse_service(url).client(**options)
+        return redis.Redis.from_url(url, **options)
 
 
 def connect_async(url: str, *, decode_responses: bool = True) -> redis.asyncio.Redis:
     """The same for asyncio."""
+    options: dict[str, Any] = {
+        "decode_responses": decode_responses,
+        "retry": AsyncRetry(NoBackoff(), 0),
+        **_PATIENCE,
+    }
     with _clear_url_error():
-        return redis.asyncio.Redis.from_url(
-            url,
-            decode_responses=decode_responses,
-            retry=AsyncRetry(NoBackoff(), 0),
-            socket_timeout=5,
-            socket_connect_timeout=5,
-            health_check_interval=15,
-        )
+        if is_sentinel(url):
+            return parse_service(url).client_async(**options)
+        return redis.asyncio.Redis.from_url(url, **options)
+
+
+def refuse_credentials(error: Exception) -> None:
+    """Raise SettingsError if Redis has said that we may not in, which no waiting mends."""
+    if isinstance(error, redis.AuthenticationError | redis.exceptions.NoPermissionError):
+        raise SettingsError(
+            "KEFU_REDIS_URL: Redis refuses this user or password. Write redis://USER:PASSWORD@host:6379/0, with"
+            " what is not a letter or a digit as %XX; what the user must be allowed: docs/security.md."
+        ) from None
 
 
 def is_outage(error: BaseException) -> bool:
@@ -493,5 +504,6 @@ class _clear_url_error:
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         if isinstance(error, ValueError):
             raise SettingsError(
-                "KEFU_REDIS_URL: not an address of a Redis; write redis://host:6379/0, rediss://… or unix:///path."
+                "KEFU_REDIS_URL: not an address of a Redis; write redis://host:6379/0, rediss://… (TLS), unix:///path,"
+                " or sentinel://host1:26379,host2:26379/SERVICE."
             ) from None

@@ -190,6 +190,18 @@ async def test_a_reply_of_a_later_version_that_cannot_be_read_becomes_an_apology
     assert json.loads(shop.redis.lindex(shop.names.alerts, 0))["kind"] == "unreadable"
 
 
+async def test_what_redis_forgot_to_have_been_sent_is_not_sent_again(shop: Shop) -> None:
+    """As after a fail-over: the outbox holds a reply that went out, and a second one to the same message."""
+    shop.reply(1, "once", answers=("m1", "m2"))
+    await shop.until(lambda: shop.count("sent") == 1)
+    shop.reply(1, "once", entry_id="e1", answers=("m1", "m2"))
+    await shop.until(lambda: shop.count("sent") == 2)
+    shop.reply(1, "once in other words", answers=("m1",))
+    shop.reply(1, "to another message too", answers=("m2", "m3"))
+    await shop.until(lambda: shop.count("sent") == 4)
+    assert await shop.texts(1) == ["once", "to another message too"]
+
+
 async def test_a_new_leader_takes_a_send_without_outcome_for_unknown(idle_shop: Shop) -> None:
     """As after a SIGKILL between send and response."""
     shop = idle_shop
