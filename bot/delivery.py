@@ -35,6 +35,7 @@ from bot.drafts import Drafts
 from bot.limits import Limits
 from bot.persistence import until_answered
 from bot.render import Part, render_reply
+from bot.told import Told
 from workers.channel import Names
 from workers.contracts import Draft
 from workers.outbox import Outbox, Outcome, Turn
@@ -99,6 +100,7 @@ class Delivery:
         self._on_reply = on_reply
         self._leads_until = 0.0
         self._closing = False
+        self._told = Told()
         self._serving: dict[int, asyncio.Task[None]] = {}
         self._sending: set[int] = set()
         self._again: set[int] = set()
@@ -157,7 +159,7 @@ class Delivery:
             self._serve_soon(int(data))
             return
         try:
-            self._drafts.show(Draft.model_validate_json(data))
+            self._drafts.show(Draft.read(data))
         except ValidationError:
             log.warning("a draft could not be read")
 
@@ -209,9 +211,11 @@ class Delivery:
             return await until_answered(
                 lambda: self._outbox.settle(chat_id, attempt, "refused", last=True, alert=alert)
             )
+        is_told = turn.entry is not None and self._told.knows(turn.entry, turn.part)
         if turn.step == "probe":
-            log.warning(UNKNOWN_REPEATED, extra=_about(turn))
-            await self._probe()
+            if not is_told:
+                log.warning(UNKNOWN_REPEATED, extra=_about(turn))
+                await self._probe()
             return await self._deliver_next(chat_id, probed=True)
         if turn.entry is None:
             if turn.step == "fenced":
@@ -225,6 +229,9 @@ class Delivery:
             outcome = "spent"
         elif part is None:
             outcome = "sent" if turn.part else "refused"
+        elif is_told:
+            log.warning("Redis has forgotten that this was sent; it is not sent again", extra=_about(turn))
+            outcome = "sent"
         else:
             self._on_reply(chat_id)
             if turn.entry.draft_id:
@@ -232,6 +239,8 @@ class Delivery:
             if self.is_leader:
                 error = await self._send(chat_id, part)
                 outcome = judge(error) if error else "sent"
+                if outcome == "sent":
+                    self._told.note(turn.entry, turn.part, last=turn.part + 1 >= len(parts))
         return await self._settle(chat_id, attempt, turn, outcome, error, last=turn.part + 1 >= len(parts))
 
     async def _send(self, chat_id: int, part: Part) -> Exception | None:
@@ -255,7 +264,7 @@ class Delivery:
     ) -> bool:
         assert turn.entry is not None
         gone = error is not None and _is_gone(error)
-        alert = None
+        alert = _alert("unreadable", entry=turn.entry.id) if turn.is_stand_in and outcome == "sent" else None
         if outcome in ("unknown", "spent") or (outcome == "refused" and not gone):
             alert = _alert(outcome, entry=turn.entry.id, error=type(error).__name__ if error else "")
         if outcome != "sent":

@@ -8,7 +8,7 @@ from typing import TypeVar
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from workers.channel import is_outage
+from workers.channel import is_outage, refuse_credentials
 
 log = logging.getLogger(__name__)
 
@@ -49,9 +49,13 @@ async def until_answered(step: Callable[[], Awaitable[Result]], patience: float 
 
 
 async def wait_for_redis(redis: Redis) -> None:
-    """Return when Redis answers."""
+    """Return when Redis answers. Raises SettingsError if it refuses us."""
 
     async def ping() -> None:
-        await redis.ping()
+        try:
+            await redis.ping()
+        except RedisError as error:
+            refuse_credentials(error)
+            raise
 
     await until_answered(ping)

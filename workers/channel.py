@@ -23,7 +23,8 @@ from redis.client import Pipeline
 from redis.retry import Retry
 from rq.exceptions import DeserializationError
 
-from workers.contracts import CustomerMessage, Language, OutboxEntry
+from workers.contracts import CustomerMessage, Language, OutboxEntry, read_message
+from workers.sentinel import is_sentinel, parse_service
 from workers.settings import QUEUES, SettingsError
 
 BOTS = "kefu:bots"
@@ -57,6 +58,7 @@ return {
 """
 """All that the intake must know, in one round trip between WATCH and MULTI."""
 _JOBS_AT_ONCE = 500
+_PATIENCE = {"socket_timeout": 5, "socket_connect_timeout": 5, "health_check_interval": 15}
 _OUTAGES = (
     redis.ConnectionError,
     redis.TimeoutError,
@@ -268,8 +270,7 @@ class Channel:
             pipe.ltrim(names.inbox(chat_id), -self._chat_limit, -1)
         elif accepted is Accepted.ACCEPTED:
             pipe.zadd(names.waiting, {str(chat_id): int(message.accepted_at * 1000)}, nx=True)
-            queue = "suggest" if message.kind == "suggest" else "support"
-            enqueue_answer(self._redis, pipe, names, chat_id, queue, cause=str(update_id))
+            enqueue_answer(self._redis, pipe, names, chat_id, queue_of(message.kind), cause=str(update_id))
         pipe.set(names.seen(update_id), 1, ex=SEEN_SECONDS)
 
     def _count_recent(self, pipe: Pipeline, chat_id: int) -> None:
@@ -418,13 +419,18 @@ class Channel:
 
     def _with_pending(self, pipe: Pipeline, chat_id: int, entry: OutboxEntry) -> OutboxEntry:
         raw = pipe.lrange(self.names.inbox(chat_id), 0, -1)
-        pending = tuple(CustomerMessage.model_validate_json(item).id for item in raw)
+        pending = tuple(read_message(item).id for item in raw)
         return entry.model_copy(update={"answers": entry.answers + pending})
 
     def _queue_reply(self, pipe: Pipeline, entry: OutboxEntry) -> None:
         pipe.rpush(self.names.outbox(entry.chat_id), entry.model_dump_json())
         pipe.sadd(self.names.outbox_chats, str(entry.chat_id))
         pipe.publish(self.names.outbox_wake, str(entry.chat_id))
+
+
+def queue_of(kind: str) -> str:
+    """The queue of a message's kind."""
+    return "suggest" if kind == "suggest" else "support"
 
 
 def enqueue_answer(
@@ -454,30 +460,31 @@ def connect(url: str, *, decode_responses: bool = False) -> redis.Redis:
     redis-py 8 repeats up to ten times by default, and a transaction whose reply was lost then runs twice. Here
     an error comes to the caller, who knows whether the whole step may be repeated.
     """
+    options: dict[str, Any] = {
+        "decode_responses": decode_responses,
+        "retry": Retry(NoBackoff(), 0),
+        **_PATIENCE,
+    }
     with _clear_url_error():
-        return redis.Redis.from_url(
-            url,
-            decode_responses=decode_responses,
-            retry=Retry(NoBackoff(), 0),
-            socket_timeout=5,
-            socket_connect_timeout=5,
-            health_check_interval=15,
-        )
+        if is_sentinel(url):
+            return parse_service(url).client(**options)
+        return redis.Redis.from_url(url, **options)
 
 
 def connect_async(url: str, *, decode_responses: bool = True) -> redis.asyncio.Redis:
     """The same for asyncio."""
+    options: dict[str, Any] = {
+        "decode_responses": decode_responses,
+        "retry": AsyncRetry(NoBackoff(), 0),
+        **_PATIENCE,
+    }
     with _clear_url_error():
-        pool = redis.asyncio.ConnectionPool.from_url(
-            url,
-            decode_responses=decode_responses,
-            retry=AsyncRetry(NoBackoff(), 0),
-            socket_timeout=5,
-            socket_connect_timeout=5,
-            health_check_interval=15,
-        )
-    pool.connection_class = _cancellable(pool.connection_class)
-    return redis.asyncio.Redis.from_pool(pool)
+        if is_sentinel(url):
+            client = parse_service(url).client_async(**options)
+        else:
+            client = redis.asyncio.Redis.from_url(url, **options)
+    client.connection_pool.connection_class = _cancellable(client.connection_pool.connection_class)
+    return client
 
 
 def _cancellable(connection: type[AsyncConnection]) -> type[AsyncConnection]:
@@ -506,6 +513,15 @@ def _cancellable(connection: type[AsyncConnection]) -> type[AsyncConnection]:
     return Cancellable
 
 
+def refuse_credentials(error: Exception) -> None:
+    """Raise SettingsError if Redis has said that we may not in, which no waiting mends."""
+    if isinstance(error, redis.AuthenticationError | redis.exceptions.NoPermissionError):
+        raise SettingsError(
+            "KEFU_REDIS_URL: Redis refuses this user or password. Write redis://USER:PASSWORD@host:6379/0, with"
+            " what is not a letter or a digit as %XX; what the user must be allowed: docs/security.md."
+        ) from None
+
+
 def is_outage(error: BaseException) -> bool:
     """Whether the same command can succeed once Redis is well again: it is away, starting, failing over, or full."""
     if isinstance(error, _OUTAGES):
@@ -519,5 +535,6 @@ class _clear_url_error:
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         if isinstance(error, ValueError):
             raise SettingsError(
-                "KEFU_REDIS_URL: not an address of a Redis; write redis://host:6379/0, rediss://… or unix:///path."
+                "KEFU_REDIS_URL: not an address of a Redis; write redis://host:6379/0, rediss://… (TLS), unix:///path,"
+                " or sentinel://host1:26379,host2:26379/SERVICE."
             ) from None

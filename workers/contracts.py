@@ -4,17 +4,26 @@ The worker offers the service, so the language is published here; the bot is a c
 Telegram and no model.
 """
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 Language = Literal["en", "zh"]
 
 
 class Contract(BaseModel):
-    """The base of every record that one process writes and another reads. Its errors do not repeat what it holds."""
+    """The base of every record that one process writes and another reads. Its errors do not repeat what it holds.
+
+    During an upgrade two versions run side by side, so a reader passes over fields that it does not know and a field
+    that comes later has a default. Who makes a record is held to the fields that there are.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    @classmethod
+    def read(cls, raw: str | bytes) -> Self:
+        """A record that another process wrote, perhaps of a later version. Raises ValidationError."""
+        return cls.model_validate_json(raw, extra="ignore")
 
 
 class CustomerMessage(Contract):
@@ -26,10 +35,43 @@ class CustomerMessage(Contract):
     chat_id: int
     user_id: int
     message_id: int | None = Field(description="Telegram's id of the message, for reactions and replies")
-    kind: Literal["text", "suggest"]
+    kind: Literal["text", "suggest", "unreadable"] = Field(
+        description="unreadable: made by `read_message` only"
+    )
     text: str = Field(max_length=4096, description="For a suggestion: the wish, possibly empty")
     language: Language
     accepted_at: float = Field(description="Seconds since the epoch, by the bot's clock")
+
+
+def read_message(raw: str | bytes) -> CustomerMessage:
+    """A message of an inbox. What a later version wrote in a way that this one cannot read becomes `unreadable`.
+
+    It keeps its id, so that it can be apologized for and struck off. Raises ValidationError if it has not even that.
+    """
+    try:
+        return CustomerMessage.read(raw)
+    except ValidationError:
+        known = _Letterhead.read(raw)
+    return CustomerMessage(
+        id=known.id,
+        chat_id=known.chat_id,
+        user_id=known.user_id,
+        message_id=None,
+        kind="unreadable",
+        text="",
+        language="zh" if known.language == "zh" else "en",
+        accepted_at=known.accepted_at,
+    )
+
+
+class _Letterhead(Contract):
+    """What every version's CustomerMessage has."""
+
+    id: str = Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")
+    chat_id: int
+    user_id: int
+    language: str = "en"
+    accepted_at: float
 
 
 class Button(Contract):

@@ -5,6 +5,7 @@ the main thread, through the chat's handle.
 """
 
 import asyncio
+import contextlib
 import json
 import logging
 import secrets
@@ -19,7 +20,7 @@ from rq import get_current_job
 
 from model.types import Answer, Language, OnText, PastTurn, Question, SuggestedProduct
 from workers.contracts import Draft, OutboxEntry, ProductCard, Reply, Turn
-from workers.mailbox import MAX_ATTEMPTS, Fenced, Handed, Mailbox, Work
+from workers.mailbox import MAX_ATTEMPTS, Fenced, Handed, Mailbox, Suspect, Work
 from workers.sessions import Session, Sessions
 from workers.texts import APOLOGY, NO_SUGGESTIONS, SUGGESTIONS
 from workers.worker import NoRetry, Step, current_execution
@@ -28,6 +29,8 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
+TURNS_AT_ONCE = 3
+"""Turns of one chat that an execution answers while others may wait; then the chat goes to the end of the queue."""
 MAX_RESTARTS = 2
 """How often newer messages may restart an answer before its first text (P3)."""
 DRAFT_EVERY = 0.7
@@ -75,10 +78,16 @@ class Chat:
     history_tokens: int
     on_main: OnMain
     post: Callable[[Step[None]], None]
+    suspects: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held by the one execution of this process that runs a turn which may be what killed others."""
 
-    async def claim(self) -> Work | None:
-        """Take the next turn, or None if there is nothing to do."""
-        return await self.on_main(lambda: self.mailbox.claim(self.id, self.execution))
+    async def claim(self, *, alone: bool) -> Work | None:
+        """Take the next turn, or None if there is nothing to do. Raises Suspect."""
+        return await self.on_main(lambda: self.mailbox.claim(self.id, self.execution, alone=alone))
+
+    async def let_go(self, work: Work) -> None:
+        """Let other chats come first; a job of its own goes on with this one."""
+        await self.on_main(lambda: self.mailbox.let_go(self.id, self.execution, work))
 
     async def session(self) -> Session:
         """What is remembered of the chat."""
@@ -107,6 +116,7 @@ class Services:
     post: Callable[[Step[None]], None]
     history_tokens: int = 600
     session_days: float = 30.0
+    suspects: asyncio.Lock = field(default_factory=asyncio.Lock)
     _mailboxes: dict[int, Mailbox] = field(default_factory=dict)
 
     def mailbox(self, bot_id: int) -> Mailbox:
@@ -125,6 +135,7 @@ class Services:
             self.history_tokens,
             self.on_main,
             self.post,
+            self.suspects,
         )
 
 
@@ -150,22 +161,41 @@ async def answer(bot_id: int, chat_id: int) -> None:
 
 
 async def answer_chat(chat: Chat, assistant: Assistant) -> None:
-    """Answer a chat turn by turn until nothing is left. Raises GivenUp if a turn had to end with an apology."""
-    gave_up = False
+    """Answer a chat turn by turn until nothing is left, or others should come first.
+
+    Raises GivenUp if a turn had to end with an apology.
+    """
+    gave_up = ""
     try:
-        work = await chat.claim()
-        while work is not None:
-            is_hopeless = work.attempts > MAX_ATTEMPTS
-            if is_hopeless:
-                handed = _apology(chat, work)
-            else:
-                work, handed = await _respond(chat, assistant, work)
-            work = await chat.commit(work, handed)
-            gave_up = gave_up or is_hopeless
+        async with contextlib.AsyncExitStack() as stack:
+            try:
+                work = await chat.claim(alone=False)
+            except Suspect:
+                await stack.enter_async_context(chat.suspects)
+                work = await chat.claim(alone=True)
+            turns = 0
+            while work is not None and turns < TURNS_AT_ONCE:
+                reason = _why_hopeless(work)
+                if reason:
+                    handed = _apology(chat, work, "gave_up" if work.is_readable else "unreadable")
+                else:
+                    work, handed = await _respond(chat, assistant, work)
+                work = await chat.commit(work, handed)
+                gave_up = gave_up or reason
+                turns += 1
+            if work is not None:
+                await chat.let_go(work)
     except Fenced:
         logger.info("job %s: the chat was taken away, the reply is dropped", chat.execution)
     if gave_up:
-        raise GivenUp(f"{MAX_ATTEMPTS} attempts failed; the customer got an apology")
+        raise GivenUp(f"{gave_up}; the customer got an apology")
+
+
+def _why_hopeless(work: Work) -> str:
+    """Why a turn can only be apologized for; empty if it can be answered."""
+    if not work.is_readable:
+        return "a message of another version of kefu cannot be read"
+    return f"{MAX_ATTEMPTS} attempts failed" if work.attempts > MAX_ATTEMPTS else ""
 
 
 async def _respond(chat: Chat, assistant: Assistant, work: Work) -> tuple[Work, Handed]:
@@ -238,11 +268,11 @@ async def _write(
     return reply, turn, shown
 
 
-def _apology(chat: Chat, work: Work) -> Handed:
+def _apology(chat: Chat, work: Work, kind: str) -> Handed:
     language = work.messages[-1].language
     reply = Reply(kind="apology", language=language, text=APOLOGY[language])
     job_id = chat.execution.rpartition(":")[0]
-    alert = json.dumps({"kind": "gave_up", "job_id": job_id, "at": time.time()})
+    alert = json.dumps({"kind": kind, "job_id": job_id, "at": time.time()})
     return Handed(_entry(chat, work, reply), "apologies", alert=alert)
 
 

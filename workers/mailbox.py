@@ -5,6 +5,7 @@ execution lives. The four transitions are Lua scripts, repeatable after a lost r
 explores them. Knows RQ's key names, but neither Telegram nor the model.
 """
 
+import contextlib
 import json
 import math
 import time
@@ -16,17 +17,23 @@ from typing import Literal
 import redis
 from rq.defaults import RQ_KEY_PREFIX
 
-from workers.channel import ALERTS_KEPT, BOTS, Names, enqueue_answer
-from workers.contracts import CustomerMessage, Draft, OutboxEntry, Turn
+from workers.channel import ALERTS_KEPT, BOTS, Names, enqueue_answer, queue_of
+from workers.contracts import CustomerMessage, Draft, OutboxEntry, Turn, read_message
 from workers.scripts import load_script
 from workers.sessions import HISTORY_TURNS
 from workers.settings import QUEUES
 
 MAX_ATTEMPTS = 3
 """Executions that may begin a turn before the customer gets an apology instead."""
+SUSPECT_ATTEMPTS = 2
+"""Executions that began a turn and died, after which it is run apart from others of its kind."""
 _SWEPT_AT_ONCE = 100
 
 Counter = Literal["answered", "apologies"]
+
+
+class Suspect(Exception):
+    """The turn may be what has killed its workers: run it beside no other suspect, so that it takes nobody along."""
 
 
 class Fenced(Exception):
@@ -44,6 +51,11 @@ class Work:
     @property
     def ids(self) -> tuple[str, ...]:
         return tuple(message.id for message in self.messages)
+
+    @property
+    def is_readable(self) -> bool:
+        """Whether this version of the program knows what was written."""
+        return self.messages[0].kind != "unreadable"
 
     @property
     def text(self) -> str:
@@ -76,12 +88,18 @@ class Mailbox:
         self._draft = load_script(connection, "draft")
         self._sweep = load_script(connection, "sweep")
 
-    def claim(self, chat_id: int, execution: str) -> Work | None:
-        """Take the chat's next turn and count the attempt. None: there is nothing for this execution to do."""
+    def claim(self, chat_id: int, execution: str, *, alone: bool = True) -> Work | None:
+        """Take the chat's next turn and count the attempt. None: there is nothing for this execution to do.
+
+        Raises Suspect for a turn that only an execution that runs it `alone` may take.
+        """
         names = self.names
         keys = [names.claim(chat_id), names.inbox(chat_id), names.waiting, names.session(chat_id)]
         job_id = execution.rpartition(":")[0]
-        state, *rest = self._claim(keys=[*keys, *self._registries], args=[execution, job_id, chat_id])
+        limit = "" if alone else SUSPECT_ATTEMPTS
+        state, *rest = self._claim(keys=[*keys, *self._registries], args=[execution, job_id, chat_id, limit])
+        if state == b"suspect":
+            raise Suspect
         if state != b"claimed":
             return None
         turn, attempts, *raw = rest
@@ -136,6 +154,22 @@ class Mailbox:
         turn, *raw = rest
         return Work(int(turn), 0, _leading_run(raw))
 
+    def let_go(self, chat_id: int, execution: str, work: Work) -> None:
+        """Put the chat behind the others that wait, with a job for what is in its inbox."""
+        names = self.names
+        with self._redis.pipeline() as pipe:
+            pipe.watch(names.claim(chat_id))
+            if pipe.hget(names.claim(chat_id), "execution") != execution.encode():
+                return
+            pipe.multi()
+            pipe.delete(names.claim(chat_id))
+            enqueue_answer(
+                self._redis, pipe, names, chat_id, queue_of(work.messages[0].kind), f"next-{token_hex(4)}"
+            )
+            # Changed meanwhile: the chat was taken away, and whoever did that has seen to it.
+            with contextlib.suppress(redis.WatchError):
+                pipe.execute()
+
     def draft(self, execution: str, work: Work, draft: Draft) -> None:
         """Show a growing answer, unless the turn is over."""
         self._draft(
@@ -173,7 +207,7 @@ def known_bots(connection: redis.Redis) -> list[int]:
 
 def _leading_run(raw: Sequence[bytes]) -> tuple[CustomerMessage, ...]:
     """The first messages that can be answered together: of one kind and, in a group, of one customer."""
-    messages = [CustomerMessage.model_validate_json(item) for item in raw]
+    messages = [read_message(item) for item in raw]
     run = messages[:1]
     for message in messages[1:]:
         if (message.kind, message.user_id) != (run[0].kind, run[0].user_id):

@@ -14,7 +14,7 @@ from typing import NoReturn
 import redis
 
 from workers import logs
-from workers.channel import WORKER_PREFIX, WORKER_SECONDS, connect
+from workers.channel import WORKER_PREFIX, WORKER_SECONDS, connect, is_outage, refuse_credentials
 from workers.echo import EchoAssistant
 from workers.embedded_redis import private_redis
 from workers.jobs import Assistant, Services, provide
@@ -82,13 +82,16 @@ def load_assistant(settings: Settings) -> Assistant:
 
 
 def wait_for_redis(connection: redis.Redis) -> None:
-    """Return when Redis answers; say once that it does not."""
+    """Return when Redis answers; say once that it does not. Raises SettingsError if it refuses us."""
     said = False
     while True:
         try:
             connection.ping()
             return
-        except (redis.ConnectionError, redis.TimeoutError) as error:
+        except redis.RedisError as error:
+            refuse_credentials(error)
+            if not is_outage(error):
+                raise
             if not said:
                 logger.warning("Redis does not answer (%s); check KEFU_REDIS_URL. Waiting for it", error)
             said = True

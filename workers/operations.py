@@ -106,4 +106,4 @@ class Operations:
     def _workers(self) -> list[WorkerFigures]:
         keys = sorted(self._redis.scan_iter(match=f"{WORKER_PREFIX}*", count=1000))
         rows = self._redis.mget(keys) if keys else []
-        return [WorkerFigures.model_validate_json(row) for row in rows if row]
+        return [WorkerFigures.read(row) for row in rows if row]

@@ -20,10 +20,12 @@ import time
 from dataclasses import dataclass
 from typing import Literal, cast
 
+from pydantic import Field, ValidationError
 from redis.asyncio import Redis
 
 from workers.channel import ALERTS_KEPT, Names
-from workers.contracts import OutboxEntry
+from workers.contracts import Contract, Language, OutboxEntry, Reply
+from workers.texts import APOLOGY
 
 Step = Literal["fenced", "empty", "silenced", "probe", "send", "spent"]
 Outcome = Literal["sent", "unsent", "unknown", "refused", "spent"]
@@ -132,6 +134,8 @@ class Turn:
     entry: OutboxEntry | None = None
     part: int = 0
     attempts: int = 0
+    is_stand_in: bool = False
+    """Another version wrote the reply and this one cannot read it: the entry is an apology in its place."""
 
 
 class Outbox:
@@ -168,7 +172,10 @@ class Outbox:
         return {int(chat) for chat in await self._redis.smembers(self._names.outbox_chats)}
 
     async def begin(self, chat_id: int, attempt: str, *, probed: bool = False) -> Turn:
-        """Note that the head's next part is being sent by `attempt`, a random name for this one try."""
+        """Note that the head's next part is being sent by `attempt`, a random name for this one try.
+
+        Raises ValidationError for a head that cannot be read and that no customer waits for.
+        """
         names = self._names
         step, *rest = await self._begin(
             keys=[
@@ -193,7 +200,10 @@ class Outbox:
         if not rest:
             return Turn(cast(Step, step))
         head, part, attempts = rest
-        return Turn(cast(Step, step), OutboxEntry.model_validate_json(head), part, attempts)
+        try:
+            return Turn(cast(Step, step), OutboxEntry.read(head), part, attempts)
+        except ValidationError:
+            return Turn(cast(Step, step), _stand_in(chat_id, head), part, attempts, is_stand_in=True)
 
     async def settle(
         self,
@@ -230,3 +240,25 @@ class Outbox:
             ],
         )
         return bool(result != "empty")
+
+
+class _Spoken(Contract):
+    language: str = "en"
+
+
+class _Letterhead(Contract):
+    """What every version's OutboxEntry has."""
+
+    id: str = Field(pattern=r"^[A-Za-z0-9_.-]{1,96}$")
+    answers: tuple[str, ...] = Field(min_length=1)
+    reply: _Spoken
+
+
+def _stand_in(chat_id: int, head: str) -> OutboxEntry:
+    """An apology for a reply that this version cannot read. Raises ValidationError if it answers nobody."""
+    known = _Letterhead.read(head)
+    language: Language = "zh" if known.reply.language == "zh" else "en"
+    apology = Reply(kind="apology", language=language, text=APOLOGY[language])
+    return OutboxEntry(
+        id=known.id, chat_id=chat_id, reply=apology, answers=known.answers, created_at=time.time()
+    )

@@ -11,6 +11,7 @@ from typing import Literal, cast
 
 import redis
 import redis.asyncio
+from pydantic import ValidationError
 
 from workers.channel import Names
 from workers.contracts import Language, Turn
@@ -63,7 +64,7 @@ class Sessions:
         return Session(
             language=_language(known.get("language")),
             owner=_owner(known.get("owner")),
-            history=tuple(Turn.model_validate_json(turn) for turn in turns),
+            history=tuple(turn for raw in turns if (turn := _turn(raw)) is not None),
             shown=tuple(json.loads(known.get("shown", "[]"))),
         )
 
@@ -92,6 +93,14 @@ def estimate_tokens(text: str) -> int:
     """A rough count that needs no tokenizer: a Chinese character is one, four others are one."""
     wide = sum(character > "\u2e7f" for character in text)
     return wide + (len(text) - wide + 3) // 4
+
+
+def _turn(raw: bytes | str) -> Turn | None:
+    """A remembered turn, or None if another version wrote it and this one cannot read it."""
+    try:
+        return Turn.read(raw)
+    except ValidationError:
+        return None
 
 
 def _text(value: bytes | str) -> str:

@@ -55,12 +55,26 @@ class Shop:
         raw = self.redis.lrange(self.names.inbox(chat_id), 0, -1)
         return [CustomerMessage.model_validate_json(item) for item in raw]
 
-    def reply(self, chat_id: int, text: str = "", *, draft_id: int = 0, **fields: Any) -> str:
+    def reply(
+        self,
+        chat_id: int,
+        text: str = "",
+        *,
+        draft_id: int = 0,
+        entry_id: str = "",
+        answers: tuple[str, ...] = (),
+        **fields: Any,
+    ) -> str:
         """Commit a reply as a worker does."""
-        entry_id = f"e{next(self._numbers)}"
+        entry_id = entry_id or f"e{next(self._numbers)}"
         reply = Reply(**({"kind": "answer", "language": "en", "text": text} | fields))
         entry = OutboxEntry(
-            id=entry_id, chat_id=chat_id, reply=reply, created_at=time.time(), draft_id=draft_id
+            id=entry_id,
+            chat_id=chat_id,
+            reply=reply,
+            answers=answers,
+            created_at=time.time(),
+            draft_id=draft_id,
         )
         with self.redis.pipeline() as pipe:
             pipe.rpush(self.names.outbox(chat_id), entry.model_dump_json())

@@ -20,6 +20,7 @@ from bot.delivery import judge
 from bot.sandbox.client import is_reply
 from tests.bot.conftest import Shop
 from workers.contracts import Draft, ProductCard
+from workers.texts import APOLOGY
 
 CARD = ProductCard(product_id="p1", title="Teapot", description="Blue.", price="24.90 EUR", in_stock=False)
 
@@ -178,6 +179,27 @@ async def test_a_reply_that_cannot_be_read_does_not_block_its_chat(shop: Shop) -
     shop.reply(1, "still here")
     assert (await shop.client.wait_for_reply(1))["text"] == "still here"
     assert json.loads(shop.redis.lindex(shop.names.alerts, 0))["kind"] == "unreadable"
+
+
+async def test_a_reply_of_a_later_version_that_cannot_be_read_becomes_an_apology(shop: Shop) -> None:
+    odd = {"id": "e.1", "chat_id": 1, "answers": ["m1"], "reply": {"kind": "song", "language": "zh"}}
+    shop.redis.rpush(shop.names.outbox(1), json.dumps(odd))
+    shop.reply(1, "still here")
+    assert (await shop.client.wait_for_reply(1))["text"] == APOLOGY["zh"]
+    assert (await shop.client.wait_for_reply(1))["text"] == "still here"
+    assert json.loads(shop.redis.lindex(shop.names.alerts, 0))["kind"] == "unreadable"
+
+
+async def test_what_redis_forgot_to_have_been_sent_is_not_sent_again(shop: Shop) -> None:
+    """As after a fail-over: the outbox holds a reply that went out, and a second one to the same message."""
+    shop.reply(1, "once", answers=("m1", "m2"))
+    await shop.until(lambda: shop.count("sent") == 1)
+    shop.reply(1, "once", entry_id="e1", answers=("m1", "m2"))
+    await shop.until(lambda: shop.count("sent") == 2)
+    shop.reply(1, "once in other words", answers=("m1",))
+    shop.reply(1, "to another message too", answers=("m2", "m3"))
+    await shop.until(lambda: shop.count("sent") == 4)
+    assert await shop.texts(1) == ["once", "to another message too"]
 
 
 async def test_a_new_leader_takes_a_send_without_outcome_for_unknown(idle_shop: Shop) -> None:

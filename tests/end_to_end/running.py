@@ -4,11 +4,9 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-import redis
-
 from bot.sandbox.client import SandboxClient
 from bot.stack import Stack
-from workers.channel import Names
+from workers.channel import Names, connect
 
 ENGLISH, CHINESE, ADMIN = 1, 2, 9
 """Users of the sandbox. The first two are customers of the demo shop."""
@@ -20,7 +18,7 @@ class Running:
     def __init__(self, stack: Stack, client: SandboxClient) -> None:
         self.stack = stack
         self.client = client
-        self.redis = redis.Redis.from_url(stack.redis_url, decode_responses=True)
+        self.redis = connect(stack.redis_url, decode_responses=True)
         self.names = Names(int(stack.sandbox.token.partition(":")[0]))
 
     def count(self, name: str) -> int:

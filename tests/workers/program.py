@@ -4,6 +4,8 @@ Usage: program.py JSON, with redis_url, and optionally slots, delay, burst and t
 """
 
 import json
+import os
+import signal
 import sys
 import time
 
@@ -27,12 +29,14 @@ TIMING = Timing(
 
 
 class FaultyAssistant(EchoAssistant):
-    """Echoes, but raises at the word poison and hangs the process at the word block."""
+    """Echoes, but raises at the word poison, and at others hangs the process or dies as for want of memory."""
 
     async def answer(self, question: Question, on_text: OnText | None = None) -> Answer:
         """The echo, or a fault."""
         if "poison" in question.text:
             raise ValueError(f"cannot bear {question.text}")
+        if "deadly" in question.text:
+            os.kill(os.getpid(), signal.SIGKILL)
         if "block" in question.text:
             time.sleep(30)  # noqa: ASYNC251
         return await super().answer(question, on_text)

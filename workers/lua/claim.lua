@@ -1,11 +1,12 @@
 -- CLAIM: an execution asks to answer a chat.
 -- KEYS  claim, inbox, waiting, session, then every started registry
--- ARGV  execution, job, chat
+-- ARGV  execution, job, chat, and attempts from which the turn may only be taken by who runs it alone, or ""
 -- Returns {"claimed", turn, attempts, message, ...}, or one word:
 --   stale   the execution has lost its lease: a newer one has the job
 --   person  a person has the conversation
 --   held    another living execution answers the chat; it will see the inbox
 --   empty   nothing to answer
+--   suspect so many executions have begun this turn and not ended it that it may be what ended them; nothing is written
 local execution, job, chat = ARGV[1], ARGV[2], ARGV[3]
 
 local function lives(member)
@@ -28,6 +29,8 @@ if redis.call('LLEN', KEYS[2]) == 0 then
   return {'empty'}
 end
 if holder ~= execution then
+  local begun = tonumber(redis.call('HGET', KEYS[1], 'attempts') or 0)
+  if ARGV[4] ~= '' and begun >= tonumber(ARGV[4]) then return {'suspect'} end
   redis.call('HSET', KEYS[1], 'execution', execution, 'job', job)
   redis.call('HSETNX', KEYS[1], 'turn', 0)
   redis.call('HINCRBY', KEYS[1], 'attempts', 1)
