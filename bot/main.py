@@ -25,6 +25,7 @@ from bot.middlewares.intake import IntakeMiddleware
 from bot.persistence import wait_for_redis
 from bot.polling import Polling
 from bot.quarantine import Quarantine
+from bot.sole import Sole
 from bot.telegram import TOKEN_REFUSED, call_until_answered, make_bot
 from bot.web import make_app, serve
 from bot.webhook import PATIENCE, Webhook, path_of, secret_of
@@ -99,11 +100,13 @@ async def run(settings: Settings) -> None:
         log.info("the bot runs", extra={"bot_id": me.id, "http_port": port})
 
         if settings.webhook_url:
-            updates: Coroutine[Any, Any, None] = webhook.register(settings.webhook_url)
+            updates: list[Coroutine[Any, Any, None]] = [webhook.register(settings.webhook_url)]
         else:
-            updates = Polling(bot, dispatcher, quarantine).run()
+            sole = Sole(redis, names)
+            await sole.take()
+            updates = [sole.keep(), Polling(bot, dispatcher, quarantine).run()]
         await _run_together(
-            updates,
+            *updates,
             delivery.run(),
             courtesies.run(),
             publish_commands(bot, settings.admin_ids),

@@ -131,6 +131,11 @@ class Names:
         return self._key("outbox", "leader")
 
     @property
+    def poller(self) -> str:
+        """String: the one process that polls Telegram for updates, while it lives."""
+        return self._key("poller")
+
+    @property
     def outbox_wake(self) -> str:
         """Pub/sub channel: the id of a chat whose outbox has grown."""
         return self._key("outbox", "wake")

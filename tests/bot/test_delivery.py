@@ -216,7 +216,8 @@ async def test_a_new_leader_takes_a_send_without_outcome_for_unknown(idle_shop: 
 
 async def test_of_two_bots_one_delivers_and_the_other_takes_over(idle_shop: Shop) -> None:
     shop = idle_shop
-    first, second = await shop.start_bot(), await shop.start_bot()
+    hook = {"webhook_url": "http://127.0.0.1:1/hook"}
+    first, second = await shop.start_bot(**hook), await shop.start_bot(**hook)
     for number in range(3):
         shop.reply(1, f"answer {number}")
     await shop.until(lambda: shop.count("sent") == 3)

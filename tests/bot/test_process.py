@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -123,3 +124,38 @@ async def test_a_stop_while_it_waits_for_redis_is_orderly(idle_shop: Shop, tmp_p
     process.terminate()
     _, errors = await asyncio.wait_for(process.communicate(), 10)
     assert (process.returncode, errors) == (0, b"")
+
+
+async def test_a_second_bot_with_the_same_token_is_refused_and_disturbs_nobody(
+    shop: Shop, tmp_path: Path
+) -> None:
+    await shop.client.send(1, "hello")
+    await shop.until(lambda: shop.inbox(1))
+    code, lines = await end_of_bot(tmp_path, environment(shop, KEFU_BOT_TOKEN=TOKEN))
+    line = lines[-1]
+    assert code == 2
+    assert "another `kefu bot` runs with this token" in line and str(os.getpid()) in line
+    await shop.client.send(1, "still there?")
+    await shop.until(lambda: len(shop.inbox(1)) == 2)
+    conflicts = [call for call in await shop.client.calls("getUpdates") if call["error_code"] == 409]
+    assert conflicts == []
+
+
+@pytest.mark.timeout(120)
+async def test_a_bot_that_was_stopped_for_long_finds_its_place_taken(idle_shop: Shop, tmp_path: Path) -> None:
+    shop = idle_shop
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "bot.cli", "bot"),
+        env=environment(shop, KEFU_BOT_TOKEN=TOKEN),
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+    )
+    await shop.until(lambda: shop.redis.exists(shop.names.poller), 40)
+    process.send_signal(signal.SIGSTOP)
+    await shop.start_bot()
+    await shop.until(lambda: str(os.getpid()).encode() in (shop.redis.get(shop.names.poller) or b""), 30)
+    process.send_signal(signal.SIGCONT)
+    _, errors = await asyncio.wait_for(process.communicate(), 40)
+    assert process.returncode == 2 and b"another `kefu bot` runs with this token" in errors.splitlines()[-1]
+    await shop.client.send(1, "hello")
+    await shop.until(lambda: shop.inbox(1), 15)
