@@ -53,12 +53,14 @@ def _customer_commands(texts: Texts, private: bool = True) -> list[BotCommand]:
         "help": texts.command_help,
     }
     if private:
+        commands["news"] = texts.command_news
         commands["forget"] = texts.command_forget
     return [BotCommand(command=name, description=text) for name, text in commands.items()]
 
 
 def _admin_commands(texts: Texts) -> list[BotCommand]:
     return [
+        BotCommand(command="broadcast", description=texts.command_broadcast),
         BotCommand(command="queues", description=texts.command_queues),
         BotCommand(command="stats", description=texts.command_stats),
     ]

@@ -114,6 +114,16 @@ class Delivery:
         """Whether this process may send, by its own clock."""
         return not self._closing and asyncio.get_running_loop().time() < self._leads_until
 
+    @property
+    def busy(self) -> int:
+        """Chats to which something is being sent, or waits for the limits."""
+        return len(self._serving)
+
+    def serve(self, chat_id: int) -> None:
+        """Send what waits for a chat now; what is not sent is found by the sweep."""
+        if self.is_leader:
+            self._serve_soon(chat_id)
+
     async def run(self) -> None:
         """Deliver until cancelled."""
         try:

@@ -108,6 +108,10 @@ class Intake:
         entry = incoming.notice(text)
         await self._write(lambda: self._channel.forget(incoming.update_id, incoming.chat_id, entry))
 
+    async def do(self, step: Callable[[], Result]) -> Result:
+        """Have the thread do another step that has its effect once per update."""
+        return await self._write(step)
+
     def close(self) -> None:
         """End the thread after what it does just now."""
         self._thread.shutdown(wait=True, cancel_futures=True)

@@ -48,6 +48,12 @@ class Limits:
             await self._overall.acquire()
         return True
 
+    def has_room(self) -> bool:
+        """Whether a message that can wait would hold up no reply just now."""
+        if self._all_paused > asyncio.get_running_loop().time():
+            return False
+        return not self._enforced or self._overall.has_capacity(1 + _RESERVE)
+
     def pause(self, chat_id: int, seconds: float) -> None:
         """Telegram has asked to wait. A second chat that is asked meanwhile means that the whole bot is meant."""
         now = asyncio.get_running_loop().time()

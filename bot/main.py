@@ -13,6 +13,7 @@ from aiogram import Dispatcher
 from aiogram.methods import GetMe
 
 from bot.alerts import Alerts
+from bot.broadcaster import Broadcaster
 from bot.commands import publish_commands
 from bot.courtesies import Courtesies
 from bot.delivery import Delivery
@@ -30,6 +31,7 @@ from bot.telegram import TOKEN_REFUSED, call_until_answered, make_bot
 from bot.web import make_app, serve
 from bot.webhook import PATIENCE, Webhook, path_of, secret_of
 from workers import logs
+from workers.broadcasts import Broadcasts, Feed
 from workers.channel import Channel, connect, connect_async
 from workers.embedded_redis import private_redis
 from workers.operations import Operations
@@ -60,8 +62,9 @@ async def run(settings: Settings) -> None:
         stack.push_async_callback(bot.session.close)
         redis_url = settings.redis_url or stack.enter_context(private_redis(settings.data_dir))
         redis = await stack.enter_async_context(connect_async(redis_url))
+        writer = stack.enter_context(connect(redis_url))
         channel = Channel(
-            stack.enter_context(connect(redis_url)),
+            writer,
             bot.id,
             queue_limit=settings.queue_limit,
             customer_limit=settings.customer_limit,
@@ -74,15 +77,22 @@ async def run(settings: Settings) -> None:
         courtesies = Courtesies(
             bot, redis, names, limits, lambda chat: delivery.is_leader and not drafts.is_showing(chat)
         )
-        outbox = Outbox(redis, names, secrets.token_hex(8))
+        token = secrets.token_hex(8)
+        outbox = Outbox(redis, names, token)
         delivery = Delivery(bot, redis, names, outbox, drafts, limits, on_reply=courtesies.reply_comes)
+        broadcaster = Broadcaster(Feed(redis, names, token), delivery, limits)
         intake = Intake(channel, on_accepted=courtesies.typing_soon)
         stack.callback(intake.close)
         alerts = Alerts(redis, names)
         quarantine = Quarantine(alerts, sessions, intake)
         operations = Operations(stack.enter_context(connect(redis_url)), bot.id)
         dispatcher = Dispatcher(
-            disable_fsm=True, intake=intake, courtesies=courtesies, operations=operations, alerts=alerts
+            disable_fsm=True,
+            intake=intake,
+            courtesies=courtesies,
+            operations=operations,
+            alerts=alerts,
+            broadcasts=Broadcasts(channel, writer),
         )
         dispatcher.update.outer_middleware(
             IntakeMiddleware(sessions, PATIENCE if settings.webhook_url else None)
@@ -108,6 +118,7 @@ async def run(settings: Settings) -> None:
         await _run_together(
             *updates,
             delivery.run(),
+            broadcaster.run(),
             courtesies.run(),
             publish_commands(bot, settings.admin_ids),
             _stop_when_refused(delivery),

@@ -39,6 +39,8 @@ ALERTS_KEPT = 200
 """The newest alerts of a bot that an admin can still look at."""
 
 JOB_FUNCTION = "workers.jobs.answer"
+BROADCAST_FUNCTION = "workers.jobs.prepare_broadcast"
+BROADCAST_QUEUE = "bulk"
 JOB_TIMEOUT = 120
 JOB_RETRIES = 10
 FAILED_JOB_SECONDS = 7 * 24 * 3600
@@ -119,6 +121,35 @@ class Names:
     def sending(self, chat_id: int) -> str:
         """Hash: how far the delivery of the outbox's head has come."""
         return self._key("chat", chat_id, "sending")
+
+    @property
+    def chat_prefix(self) -> str:
+        """How the keys of every chat begin."""
+        return self._key("chat", "")
+
+    @property
+    def audience(self) -> str:
+        """Sorted set of the private chats that have written, by when (s) they last did. They may get broadcasts."""
+        return self._key("audience")
+
+    @property
+    def muted(self) -> str:
+        """Set of the chats that want no broadcasts."""
+        return self._key("muted")
+
+    def broadcast_draft(self, draft_id: str) -> str:
+        """String: the text of a broadcast that waits for its confirmation."""
+        return self._key("draft", draft_id)
+
+    @property
+    def broadcast(self) -> str:
+        """Hash: the broadcast that runs, or the last one, with its figures."""
+        return self._key("broadcast")
+
+    @property
+    def broadcast_left(self) -> str:
+        """Sorted set of the chats that the broadcast has still to go to."""
+        return self._key("broadcast", "left")
 
     @property
     def outbox_chats(self) -> str:
@@ -271,12 +302,17 @@ class Channel:
         else:
             pipe.rpush(names.inbox(chat_id), message.model_dump_json())
             pipe.hincrby(names.stats, "accepted")
+            self._note_audience(pipe, chat_id)
         if accepted is Accepted.WITH_PERSON:
             pipe.ltrim(names.inbox(chat_id), -self._chat_limit, -1)
         elif accepted is Accepted.ACCEPTED:
             pipe.zadd(names.waiting, {str(chat_id): int(message.accepted_at * 1000)}, nx=True)
             enqueue_answer(self._redis, pipe, names, chat_id, queue_of(message.kind), cause=str(update_id))
         pipe.set(names.seen(update_id), 1, ex=SEEN_SECONDS)
+
+    def _note_audience(self, pipe: Pipeline, chat_id: int) -> None:
+        if chat_id > 0:
+            pipe.zadd(self.names.audience, {str(chat_id): int(time.time())})
 
     def _count_recent(self, pipe: Pipeline, chat_id: int) -> None:
         if self._customer_limit:
@@ -294,9 +330,10 @@ class Channel:
                 if language is not None:
                     pipe.hset(self.names.session(entry.chat_id), "language", language)
                     pipe.expire(self.names.session(entry.chat_id), self._session_seconds)
-                self._queue_reply(pipe, entry)
+                self._note_audience(pipe, entry.chat_id)
+                self.queue_reply(pipe, entry)
 
-        return self._once(update_id, write)
+        return self.once(update_id, write)
 
     def turn_away(
         self, update_id: int, entry: OutboxEntry, reason: Literal["turned_away", "too_many"] = "turned_away"
@@ -305,11 +342,11 @@ class Channel:
 
         def write(pipe: Pipeline) -> None:
             pipe.multi()
-            self._queue_reply(pipe, entry)
+            self.queue_reply(pipe, entry)
             self._count_recent(pipe, entry.chat_id)
             pipe.hincrby(self.names.stats, reason)
 
-        return self._once(update_id, write)
+        return self.once(update_id, write)
 
     def reset(self, update_id: int, chat_id: int, entry: OutboxEntry) -> bool:
         """Forget the conversation but not the settings; an answer in the making is fenced off.
@@ -325,9 +362,9 @@ class Channel:
             pipe.delete(*keys)
             pipe.hdel(names.session(chat_id), "shown")
             pipe.zrem(names.waiting, str(chat_id))
-            self._queue_reply(pipe, answered)
+            self.queue_reply(pipe, answered)
 
-        return self._once(update_id, write, watch=(names.inbox(chat_id),))
+        return self.once(update_id, write, watch=(names.inbox(chat_id),))
 
     def forget(self, update_id: int, chat_id: int, entry: OutboxEntry) -> bool:
         """Delete everything that is known of a chat, then queue the confirmation. False: done before."""
@@ -338,11 +375,13 @@ class Channel:
             answered = self._with_pending(pipe, chat_id, entry)
             pipe.multi()
             pipe.delete(*names.of_chat(chat_id))
-            pipe.zrem(names.waiting, str(chat_id))
-            pipe.srem(names.outbox_chats, str(chat_id))
-            self._queue_reply(pipe, answered)
+            for ordered in (names.waiting, names.audience, names.broadcast_left):
+                pipe.zrem(ordered, str(chat_id))
+            for plain in (names.outbox_chats, names.muted):
+                pipe.srem(plain, str(chat_id))
+            self.queue_reply(pipe, answered)
 
-        return self._once(update_id, write, watch=(names.inbox(chat_id),))
+        return self.once(update_id, write, watch=(names.inbox(chat_id),))
 
     def hand_over(self, update_id: int, chat_id: int, entry: OutboxEntry) -> bool:
         """Give the conversation to a person: the bot falls silent, a running answer is fenced off.
@@ -358,9 +397,9 @@ class Channel:
             self._keep_for_person(pipe, chat_id)
             pipe.delete(names.claim(chat_id))
             pipe.zrem(names.waiting, str(chat_id))
-            self._queue_reply(pipe, answered)
+            self.queue_reply(pipe, answered)
 
-        return self._once(update_id, write, watch=(names.inbox(chat_id),))
+        return self.once(update_id, write, watch=(names.inbox(chat_id),))
 
     def hand_back(self, update_id: int, chat_id: int, entries: Sequence[OutboxEntry] = ()) -> bool:
         """Give the conversation back to the bot. What the person has seen is not answered again."""
@@ -371,18 +410,18 @@ class Channel:
             pipe.hset(names.session(chat_id), "owner", "bot")
             pipe.delete(names.inbox(chat_id), names.claim(chat_id))
             for entry in entries:
-                self._queue_reply(pipe, entry)
+                self.queue_reply(pipe, entry)
 
-        return self._once(update_id, write)
+        return self.once(update_id, write)
 
     def waiting(self) -> int:
         """How many chats wait, for what a turned-away customer is told."""
         return int(self._redis.zcard(self.names.waiting))
 
-    def _once(self, update_id: int, write: Callable[[Pipeline], None], watch: tuple[str, ...] = ()) -> bool:
+    def once(self, update_id: int, write: Callable[[Pipeline], None], watch: tuple[str, ...] = ()) -> bool:
         """Run `write` and mark the update as seen, in one transaction. False: it was seen before.
 
-        `write` reads what it needs, calls `pipe.multi()` and queues its commands.
+        Every effect of an update goes through here. `write` reads what it needs, calls `pipe.multi()` and queues its commands.
         """
         seen = self.names.seen(update_id)
         for attempt in range(_ATTEMPTS):
@@ -427,7 +466,8 @@ class Channel:
         pending = tuple(read_message(item).id for item in raw)
         return entry.model_copy(update={"answers": entry.answers + pending})
 
-    def _queue_reply(self, pipe: Pipeline, entry: OutboxEntry) -> None:
+    def queue_reply(self, pipe: Pipeline, entry: OutboxEntry) -> None:
+        """Add to a transaction what puts a reply into its chat's outbox."""
         pipe.rpush(self.names.outbox(entry.chat_id), entry.model_dump_json())
         pipe.sadd(self.names.outbox_chats, str(entry.chat_id))
         pipe.publish(self.names.outbox_wake, str(entry.chat_id))
@@ -442,21 +482,42 @@ def enqueue_answer(
     connection: redis.Redis, pipe: Pipeline, names: Names, chat_id: int, queue: str, cause: str
 ) -> None:
     """Add to a transaction what makes a job for a chat. The job's id sorts by time and names its cause."""
+    job_id = _enqueue(connection, pipe, names, queue, JOB_FUNCTION, chat_id, "answer", cause)
+    pipe.set(names.job(chat_id), job_id, ex=SEEN_SECONDS)
+
+
+def enqueue_broadcast(
+    connection: redis.Redis, pipe: Pipeline, names: Names, broadcast_id: str, cause: str
+) -> None:
+    """Add to a transaction what makes the job that prepares a broadcast."""
+    _enqueue(connection, pipe, names, BROADCAST_QUEUE, BROADCAST_FUNCTION, broadcast_id, "broadcast", cause)
+
+
+def _enqueue(
+    connection: redis.Redis,
+    pipe: Pipeline,
+    names: Names,
+    queue: str,
+    function: str,
+    about: int | str,
+    description: str,
+    cause: str,
+) -> str:
     job_id = f"{time.time_ns() // 1_000_000:013d}-{cause}"
     rq.Queue(queue, connection=connection, serializer="json").enqueue(
-        JOB_FUNCTION,
-        args=(names.bot_id, chat_id),
+        function,
+        args=(names.bot_id, about),
         job_id=job_id,
-        description="answer",
+        description=description,
         timeout=JOB_TIMEOUT,
         result_ttl=0,
         failure_ttl=FAILED_JOB_SECONDS,
         retry=rq.Retry(max=JOB_RETRIES),
         pipeline=pipe,
     )
-    pipe.set(names.job(chat_id), job_id, ex=SEEN_SECONDS)
     pipe.sadd(BOTS, names.bot_id)
     pipe.publish(names.work, queue)
+    return job_id
 
 
 def connect(url: str, *, decode_responses: bool = False) -> redis.Redis:

@@ -97,7 +97,7 @@ class ProductCard(Contract):
 class Reply(Contract):
     """What a customer is to see, without any Telegram word in it."""
 
-    kind: Literal["answer", "suggestions", "handover", "apology", "notice"]
+    kind: Literal["answer", "suggestions", "handover", "apology", "notice", "news"]
     language: Language
     text: str
     source: str = Field(default="", description="Title of the passage that the answer rests on; may be empty")

@@ -19,6 +19,8 @@ import redis
 from rq import get_current_job
 
 from model.types import Answer, Language, OnText, PastTurn, Question, SuggestedProduct
+from workers.broadcasts import prepare
+from workers.channel import Names
 from workers.contracts import Draft, OutboxEntry, ProductCard, Reply, Turn
 from workers.mailbox import MAX_ATTEMPTS, Fenced, Handed, Mailbox, Suspect, Work
 from workers.sessions import Session, Sessions
@@ -158,6 +160,14 @@ async def answer(bot_id: int, chat_id: int) -> None:
         raise
     except Exception as error:
         raise AnswerFailed(_where(error)) from None
+
+
+async def prepare_broadcast(bot_id: int, broadcast_id: str) -> None:
+    """The RQ job: make the list of a confirmed broadcast's recipients."""
+    if not _slot:
+        raise NoRetry("this process has no assistant: start it with `kefu worker`")
+    services = _slot[0]
+    await services.on_main(lambda: prepare(services.connection, Names(bot_id), broadcast_id))
 
 
 async def answer_chat(chat: Chat, assistant: Assistant) -> None:

@@ -178,12 +178,18 @@ class Mailbox:
         )
 
     def sweep(self, age: float) -> int:
-        """Give a new job to each chat that has waited `age` seconds although nobody will come; how many there were."""
+        """Give a new job to each chat that has waited `age` seconds although nobody will come; how many there were.
+
+        Also forgets who has not written for as long as a session lives.
+        """
+        self._redis.zremrangebyscore(
+            self.names.audience, "-inf", f"({int(time.time() - self._session_seconds)}"
+        )
         stranded = self._sweep(
             keys=[self.names.waiting, *self._queues, *self._registries],
             args=[
                 len(self._queues),
-                self.names.inbox(0).removesuffix("0:inbox"),
+                self.names.chat_prefix,
                 RQ_KEY_PREFIX,
                 int((time.time() - age) * 1000),
                 _SWEPT_AT_ONCE,

@@ -30,11 +30,24 @@ from workers.texts import APOLOGY
 Step = Literal["fenced", "empty", "silenced", "probe", "send", "spent"]
 Outcome = Literal["sent", "unsent", "unknown", "refused", "spent"]
 
-SILENT_KINDS = ("answer", "apology", "suggestions")
+SILENT_KINDS = ("answer", "apology", "suggestions", "news")
 """Kinds of replies that a bot keeps to itself while a person has the conversation (P6)."""
 
-_BEGIN = """
-local leader, outbox, sending, session, chats, stats, alerts = unpack(KEYS)
+_COUNT_BROADCAST = """
+local function count_broadcast(broadcast, entry, result)
+    local id = string.match(entry or '', '^b(%x+)%.')
+    if id and redis.call('HGET', broadcast, 'id') == id then
+        redis.call('HINCRBY', broadcast, 'settled', 1)
+        redis.call('HINCRBY', broadcast, result, 1)
+    end
+end
+"""
+"""What became of one recipient's part in a broadcast; its figures are those of `workers.broadcasts`."""
+
+_BEGIN = (
+    _COUNT_BROADCAST
+    + """
+local leader, outbox, sending, session, chats, stats, alerts, broadcast = unpack(KEYS)
 local token, attempt, chat, probed, now, kept = unpack(ARGV)
 if redis.call('GET', leader) ~= token then return {'fenced'} end
 local head = redis.call('LINDEX', outbox, 0)
@@ -63,7 +76,9 @@ if redis.call('HGET', session, 'owner') == 'person' then
         if entry.reply.kind == ARGV[kind] then
             redis.call('LPOP', outbox)
             redis.call('DEL', sending)
-            redis.call('HINCRBY', stats, state == 'unknown' and 'unknown' or 'silenced', 1)
+            local result = state == 'unknown' and 'unknown' or 'silenced'
+            redis.call('HINCRBY', stats, result, 1)
+            count_broadcast(broadcast, entry.id, result)
             return {'silenced'}
         end
     end
@@ -78,11 +93,14 @@ redis.call('HSET', sending, 'entry', entry.id, 'leader', token, 'attempt', attem
     'state', 'sending', 'part', part, 'try', try)
 return {'send', head, part, try}
 """
+)
 
-_SETTLE = """
-local outbox, sending, session, chats, stats, alerts = unpack(KEYS)
+_SETTLE = (
+    _COUNT_BROADCAST
+    + """
+local outbox, sending, session, chats, stats, alerts, broadcast, audience = unpack(KEYS)
 local attempt, outcome, last, chat, alert, kept, now = unpack(ARGV)
-local saved = redis.call('HMGET', sending, 'attempt', 'part', 'try', 'spent')
+local saved = redis.call('HMGET', sending, 'attempt', 'part', 'try', 'spent', 'entry')
 local part, try = tonumber(saved[2]), tonumber(saved[3])
 if saved[1] ~= attempt then return 'stale' end
 redis.call('HDEL', sending, 'attempt')
@@ -109,12 +127,15 @@ redis.call('LPOP', outbox)
 redis.call('DEL', sending)
 local result = outcome == 'refused' and 'refused' or ((spent or saved[4]) and 'unknown' or 'sent')
 redis.call('HINCRBY', stats, result, 1)
+count_broadcast(broadcast, saved[5], result)
+if now ~= '' then redis.call('ZREM', audience, chat) end
 if result == 'sent' then redis.call('HDEL', session, 'gone') end
 if now ~= '' and redis.call('EXISTS', session) == 1 then redis.call('HSET', session, 'gone', now) end
 if redis.call('LLEN', outbox) > 0 then return 'more' end
 redis.call('SREM', chats, chat)
 return 'empty'
 """
+)
 
 _RENEW = """
 local holder = redis.call('GET', KEYS[1])
@@ -186,6 +207,7 @@ class Outbox:
                 names.outbox_chats,
                 names.stats,
                 names.alerts,
+                names.broadcast,
             ],
             args=[
                 self._token,
@@ -228,6 +250,8 @@ class Outbox:
                 names.outbox_chats,
                 names.stats,
                 names.alerts,
+                names.broadcast,
+                names.audience,
             ],
             args=[
                 attempt,

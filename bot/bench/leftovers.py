@@ -14,7 +14,7 @@ async def find_pending(redis: Redis, names: Names) -> set[int]:
     """Chats in which something waits."""
     chats = {int(str(chat)) for chat in await redis.zrange(names.waiting, 0, -1)}
     chats |= {int(str(chat)) for chat in await redis.smembers(names.outbox_chats)}
-    prefix = names.inbox(0).removesuffix("0:inbox")
+    prefix = names.chat_prefix
     async for key in redis.scan_iter(match=f"{prefix}*", count=1000):
         chat, _, kind = str(key).removeprefix(prefix).partition(":")
         if kind in _WORK:
@@ -33,7 +33,7 @@ async def is_at_rest(redis: Redis, names: Names) -> bool:
 
 async def find_leftovers(redis: Redis, names: Names) -> list[str]:
     """Keys that should not be there once nothing waits: work of a chat, and whatever never expires."""
-    kept = (names.stats, names.alerts, BOTS, names.waiting, names.outbox_chats)
+    kept = (names.stats, names.alerts, BOTS, names.waiting, names.outbox_chats, names.audience, names.muted)
     of_rq = ("workers", "worker:", "queues", "queue:", "failed:")
     keys = [str(key) async for key in redis.scan_iter(count=1000)]
     leftovers = [key for key in keys if key.rpartition(":")[2] in _WORK and key.startswith("kefu:")]

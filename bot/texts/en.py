@@ -11,6 +11,7 @@ EN = Texts(
         "Write a question and I will look it up for you.\n\n"
         "/suggest – product suggestions; add a wish: /suggest a gift under 30\n"
         "/language – English or 中文\n"
+        "/news – get the shop's news, or not\n"
         "/reset – start the conversation afresh\n"
         "/forget – delete everything that I remember about this chat"
     ),
@@ -49,6 +50,31 @@ EN = Texts(
     details="Details",
     not_for_me_done="All right, “{title}” is not for you. /suggest looks for something else; add a wish if you have one.",
     details_question="Tell me more about {title}",
+    broadcast_usage=(
+        "Write the message behind the command: /broadcast We are closed on Monday. It would go to {count} customers: "
+        "those who have written to me lately and have not declined the shop's news."
+    ),
+    broadcast_question="This would go to {count} customers:\n\n{text}",
+    broadcast_yes="Send it",
+    broadcast_no="Do not send it",
+    broadcast_dropped="Nothing was sent.",
+    broadcast_too_long="Your text has {length} characters; a broadcast may have {limit}.",
+    broadcast_confirmed="It is being prepared.",
+    broadcast_busy="Another broadcast is under way. Stop it or wait for its end.",
+    broadcast_stop="Stop it",
+    broadcast_stopping="Nobody else will get it.",
+    broadcast_begins="The broadcast begins: {total} recipients.",
+    broadcast_progress="Broadcast: {percent} % of {total} done, {sent} sent, {refused} could not be reached.",
+    broadcast_done=(
+        "Broadcast finished: {sent} of {total} sent. {refused} could not be reached, {unknown} without a known outcome, "
+        "{silenced} left out because a person is talking with them, {muted} declined meanwhile."
+    ),
+    broadcast_stopped="Broadcast stopped: {sent} of {total} sent, {refused} could not be reached.",
+    news_question="May the shop send you news now and then?",
+    news_yes="Yes",
+    news_no="No",
+    news_on="You get the shop's news. /news changes that at any time.",
+    news_off="You get no more news from the shop; your questions are answered as before. /news changes that at any time.",
     queues_title="Queues",
     queue_line="{name}: {depth} waiting, {in_flight} in flight, {failed} failed",
     nobody_waits="No customer waits.",
@@ -66,6 +92,8 @@ EN = Texts(
     command_language="English or 中文",
     command_reset="Start the conversation afresh",
     command_forget="Delete what I remember",
+    command_news="The shop's news: yes or no",
+    command_broadcast="Write to all customers",
     command_queues="Queues and workers",
     command_stats="Counters",
     description=(

@@ -38,6 +38,26 @@ class Texts:
     not_for_me_done: str
     details_question: str
 
+    broadcast_usage: str
+    broadcast_question: str
+    broadcast_yes: str
+    broadcast_no: str
+    broadcast_dropped: str
+    broadcast_too_long: str
+    broadcast_confirmed: str
+    broadcast_busy: str
+    broadcast_stop: str
+    broadcast_stopping: str
+    broadcast_begins: str
+    broadcast_progress: str
+    broadcast_done: str
+    broadcast_stopped: str
+    news_question: str
+    news_yes: str
+    news_no: str
+    news_on: str
+    news_off: str
+
     queues_title: str
     queue_line: str
     nobody_waits: str
@@ -56,6 +76,8 @@ class Texts:
     command_language: str
     command_reset: str
     command_forget: str
+    command_news: str
+    command_broadcast: str
     command_queues: str
     command_stats: str
     description: str

@@ -11,6 +11,7 @@ ZH = Texts(
         "直接写下您的问题，我会为您查找答案。\n\n"
         "/suggest – 推荐商品；可以加上要求：/suggest 30 以内的礼物\n"
         "/language – English 或 中文\n"
+        "/news – 是否接收本店通知\n"
         "/reset – 重新开始对话\n"
         "/forget – 删除我记住的本聊天的所有内容"
     ),
@@ -40,6 +41,28 @@ ZH = Texts(
     details="详情",
     not_for_me_done="好的，“{title}”不适合您。发送 /suggest 可以看看别的商品，也可以加上您的要求。",
     details_question="请详细介绍一下 {title}",
+    broadcast_usage="请把内容写在命令后面：/broadcast 周一休息。消息会发给 {count} 位顾客：最近给我写过消息、且没有谢绝本店通知的顾客。",
+    broadcast_question="以下内容将发给 {count} 位顾客：\n\n{text}",
+    broadcast_yes="发送",
+    broadcast_no="不发送",
+    broadcast_dropped="没有发送任何内容。",
+    broadcast_too_long="您的内容有 {length} 个字符，群发消息最多 {limit} 个。",
+    broadcast_confirmed="正在准备。",
+    broadcast_busy="已有一条群发消息正在发送，请先停止它或等它结束。",
+    broadcast_stop="停止",
+    broadcast_stopping="不会再发给其他人。",
+    broadcast_begins="群发开始：共 {total} 位收件人。",
+    broadcast_progress="群发：{total} 位中已完成 {percent}%，已发送 {sent} 条，{refused} 位无法送达。",
+    broadcast_done=(
+        "群发结束：{total} 位中已发送 {sent} 条。{refused} 位无法送达，{unknown} 条结果未知，"
+        "{silenced} 位正由人工接待而未发送，{muted} 位中途谢绝。"
+    ),
+    broadcast_stopped="群发已停止：{total} 位中已发送 {sent} 条，{refused} 位无法送达。",
+    news_question="本店可以偶尔给您发送通知吗？",
+    news_yes="可以",
+    news_no="不要",
+    news_on="您会收到本店的通知。随时可以用 /news 更改。",
+    news_off="您不会再收到本店的通知，您的问题仍会照常得到解答。随时可以用 /news 更改。",
     queues_title="队列",
     queue_line="{name}：{depth} 个等待，{in_flight} 个处理中，{failed} 个失败",
     nobody_waits="没有顾客在等待。",
@@ -57,6 +80,8 @@ ZH = Texts(
     command_language="English 或 中文",
     command_reset="重新开始对话",
     command_forget="删除我记住的内容",
+    command_news="本店通知：要或不要",
+    command_broadcast="群发给所有顾客",
     command_queues="队列和工作进程",
     command_stats="计数",
     description="配送、退换货、付款、订单和商品方面的问题都可以问我，也可以让我为您推荐商品。我随时在线，答案都来自本店自己的资料。",
