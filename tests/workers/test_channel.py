@@ -137,7 +137,7 @@ def test_reset_keeps_the_language(channel: Channel, redis: Redis) -> None:
     channel.respond(1, [notice()], language="zh")
     redis.rpush(channel.names.history(5), "x")
     channel.reset(2, 5, notice("n2"))
-    session = Sessions(redis, BOT).read(5)
+    session = Sessions(redis, BOT).read(5)()
     assert (session.language, session.history) == ("zh", ())
 
 
