@@ -4,18 +4,17 @@ A call of a script can be made by itself or with others in one round trip. Each 
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from hashlib import sha1
 from importlib.resources import files
 from typing import Any, Generic, TypeVar
 
 import redis
-import redis.asyncio
 from redis.exceptions import NoScriptError
 
 T = TypeVar("T")
-Arg = str | int | float
+Arg = str | bytes | int | float
 
 
 @dataclass(frozen=True)
@@ -42,6 +41,20 @@ class Call(Generic[T]):
     args: Sequence[Arg]
     read: Callable[[Any], T]
     connection: redis.Redis
+    command: tuple[bytes, ...] = field(init=False, repr=False)
+    """As Redis is sent it. Encoded here, so that what cannot be encoded is the maker's trouble and nobody else's."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "command", encode("EVALSHA", self.script.sha, *self._rest))
+
+    @property
+    def whole(self) -> tuple[bytes, ...]:
+        """The same for a Redis that does not know the script yet."""
+        return encode("EVAL", self.script.text, *self._rest)
+
+    @property
+    def _rest(self) -> tuple[Arg, ...]:
+        return (len(self.keys), *self.keys, *self.args)
 
     def __call__(self) -> T:
         """Make the call. Raises RedisError."""
@@ -64,31 +77,22 @@ def make_calls(connection: redis.Redis, calls: Sequence[Call[Any]]) -> list[Any]
     """
     with connection.pipeline(transaction=False) as pipe:
         for call in calls:
-            pipe.evalsha(call.script.sha, len(call.keys), *call.keys, *call.args)
-        results = pipe.execute(raise_on_error=False)
-        for number in _unknown(results):
-            call = calls[number]
-            pipe.eval(call.script.text, len(call.keys), *call.keys, *call.args)
-            (results[number],) = pipe.execute(raise_on_error=False)
+            pipe.execute_command(*call.command)
+        results: list[Any] = pipe.execute(raise_on_error=False)
+        for number, call in enumerate(calls):
+            # Redis was started anew and does not know the script. What it does not know it has not begun.
+            if isinstance(results[number], NoScriptError):
+                pipe.execute_command(*call.whole)
+                (results[number],) = pipe.execute(raise_on_error=False)
     return results
 
 
-async def make_calls_async(connection: redis.asyncio.Redis, calls: Sequence[Call[Any]]) -> list[Any]:
-    """The same for asyncio."""
-    async with connection.pipeline(transaction=False) as pipe:
-        for call in calls:
-            pipe.evalsha(call.script.sha, len(call.keys), *call.keys, *call.args)
-        results = await pipe.execute(raise_on_error=False)
-        for number in _unknown(results):
-            call = calls[number]
-            pipe.eval(call.script.text, len(call.keys), *call.keys, *call.args)
-            (results[number],) = await pipe.execute(raise_on_error=False)
-    return results
-
-
-def _unknown(results: Sequence[object]) -> list[int]:
-    """Calls whose script Redis does not know: it was started anew. It has not begun them."""
-    return [number for number, result in enumerate(results) if isinstance(result, NoScriptError)]
+def encode(*parts: Arg) -> tuple[bytes, ...]:
+    """The parts of a command. Raises UnicodeEncodeError for half a surrogate pair, which UTF-8 does not have."""
+    return tuple(
+        part if isinstance(part, bytes) else (part if isinstance(part, str) else str(part)).encode()
+        for part in parts
+    )
 
 
 @cache

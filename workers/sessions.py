@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from workers.channel import Names
 from workers.contracts import Language, Turn
 from workers.scripts import Call, load_script
+from workers.trips import Trips
 
 Owner = Literal["bot", "person"]
 
@@ -64,8 +65,8 @@ class Sessions:
 class SessionReader:
     """The little that the bot asks, on its event loop."""
 
-    def __init__(self, connection: redis.asyncio.Redis, bot_id: int) -> None:
-        self._redis = connection
+    def __init__(self, connection: redis.asyncio.Redis, bot_id: int, *, trips: Trips | None = None) -> None:
+        self._trips = trips or Trips(connection)
         self._names = Names(bot_id)
 
     async def language(self, chat_id: int) -> Language | None:
@@ -77,7 +78,7 @@ class SessionReader:
         return _owner(await self._field(chat_id, "owner"))
 
     async def _field(self, chat_id: int, name: str) -> str | None:
-        value = await self._redis.hget(self._names.session(chat_id), name)
+        value = await self._trips.command("HGET", self._names.session(chat_id), name)
         return None if value is None else _text(value)
 
 
