@@ -25,7 +25,7 @@ _TYPING_SECONDS = 4.5
 _TYPING_ENDS = 120.0
 _CALL_SECONDS = 5
 _SENDERS = 4
-_QUICK_SECONDS = 0.15
+_QUICK_SECONDS = 0.3
 """A reply within this time needs no "typing", which would outlive it on the customer's screen."""
 
 

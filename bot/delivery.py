@@ -345,8 +345,17 @@ class Delivery:
             log.info("the delivery's lease ends by itself")
 
 
-def _send_message(chat_id: int, part: Part) -> SendMessage:
-    return SendMessage(
+class SendUnread(SendMessage):
+    """sendMessage of which only the acceptance counts.
+
+    Read as a message, a response that aiogram cannot decode would pass for an unknown outcome, and be sent twice.
+    """
+
+    __returning__ = dict  # type: ignore[assignment]
+
+
+def _send_message(chat_id: int, part: Part) -> SendUnread:
+    return SendUnread(  # type: ignore[call-arg]  # aiogram's own initializer is not inherited
         chat_id=chat_id,
         text=part.text,
         entities=list(part.entities) or None,

@@ -1,7 +1,8 @@
 """What a handler knows of an update, and the ways in which it may put its effect into Redis.
 
-Each way is one transaction with the update's marker, so a handler may run again after any error. The channel is
-synchronous: its writes run on one thread, in the order in which they were asked for. Knows no Telegram call.
+Each way is one step with the update's marker, so a handler may run again after any error. Messages, which are most
+of it, share their round trips to Redis; the channel's other writes are synchronous and run on one thread. Handlers of
+one chat run one after the other, so its order does not depend on which way is faster. Knows no Telegram call.
 """
 
 import asyncio
@@ -14,6 +15,7 @@ from typing import Literal, TypeVar
 from bot.texts import Texts, texts_in
 from workers.channel import Accepted, Channel
 from workers.contracts import Button, CustomerMessage, Language, OutboxEntry, Reply
+from workers.trips import Trips
 
 Result = TypeVar("Result")
 
@@ -64,8 +66,11 @@ class Incoming:
 class Intake:
     """The bot's writes, for handlers. `on_accepted` hears of each chat whose message was taken in."""
 
-    def __init__(self, channel: Channel, on_accepted: Callable[[int], None] = lambda chat_id: None) -> None:
+    def __init__(
+        self, channel: Channel, trips: Trips, on_accepted: Callable[[int], None] = lambda chat_id: None
+    ) -> None:
         self._channel = channel
+        self._trips = trips
         self._on_accepted = on_accepted
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="intake")
 
@@ -75,7 +80,7 @@ class Intake:
             await self.say(incoming, incoming.texts.too_long.format(length=len(text), limit=TEXT_LIMIT))
             return
         message = incoming.message(kind, text)
-        accepted = await self._write(lambda: self._channel.accept(incoming.update_id, message))
+        accepted = await self._trips.make(self._channel.acceptance(incoming.update_id, message))
         if accepted is Accepted.FULL:
             waiting = await self._write(self._channel.waiting)
             notice = incoming.notice(incoming.texts.queue_full.format(waiting=waiting))

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import logging
 import secrets
 import signal
@@ -38,6 +39,7 @@ from workers.operations import Operations
 from workers.outbox import Outbox
 from workers.sessions import SessionReader
 from workers.settings import Settings, SettingsError
+from workers.trips import Trips
 
 log = logging.getLogger(__name__)
 
@@ -70,7 +72,8 @@ async def run(settings: Settings) -> None:
             customer_limit=settings.customer_limit,
             session_days=settings.session_days,
         )
-        names, sessions = channel.names, SessionReader(redis, bot.id)
+        names, trips = channel.names, Trips(redis)
+        sessions = SessionReader(redis, bot.id, trips=trips)
         limits = Limits(enforced=settings.flood_limits)
 
         drafts = Drafts(bot, limits)
@@ -78,10 +81,10 @@ async def run(settings: Settings) -> None:
             bot, redis, names, limits, lambda chat: delivery.is_leader and not drafts.is_showing(chat)
         )
         token = secrets.token_hex(8)
-        outbox = Outbox(redis, names, token)
+        outbox = Outbox(redis, names, token, trips=trips)
         delivery = Delivery(bot, redis, names, outbox, drafts, limits, on_reply=courtesies.reply_comes)
         broadcaster = Broadcaster(Feed(redis, names, token), delivery, limits)
-        intake = Intake(channel, on_accepted=courtesies.typing_soon)
+        intake = Intake(channel, trips, on_accepted=courtesies.typing_soon)
         stack.callback(intake.close)
         alerts = Alerts(redis, names)
         quarantine = Quarantine(alerts, sessions, intake)
@@ -107,6 +110,8 @@ async def run(settings: Settings) -> None:
         await wait_for_redis(redis)
         me = await call_until_answered(bot, GetMe())
         dispatcher.include_routers(*make_routers(settings.admin_ids, me.id, me.username or ""))
+        # What is here now stays: the garbage collector need not look through aiogram's types again and again.
+        gc.freeze()
         log.info("the bot runs", extra={"bot_id": me.id, "http_port": port})
 
         if settings.webhook_url:

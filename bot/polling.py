@@ -1,14 +1,17 @@
 """Long polling that confirms an update to Telegram only after its effect is safe.
 
 aiogram's own polling confirms an update although its handler failed, and one update that it cannot decode stops it
-for good. Here each update is decoded and handled by itself; one that cannot be is set aside with an alert.
+for good. Here each update is decoded and handled by itself; one that cannot be is set aside with an alert. Chats do
+not wait for each other, and what comes together is confirmed together.
 """
 
 import asyncio
+import itertools
 import logging
 from typing import Any
 
 from aiogram import Bot, Dispatcher
+from aiogram.dispatcher.middlewares.user_context import UserContextMiddleware
 from aiogram.exceptions import AiogramError
 from aiogram.methods import DeleteWebhook, TelegramMethod
 from aiogram.types import Update
@@ -41,6 +44,23 @@ class GetRawUpdates(TelegramMethod[list[Any]]):
     allowed_updates: list[str] | None = None
 
 
+class _Taken:
+    """One update on its way from Telegram into Redis."""
+
+    def __init__(self, raw: Any) -> None:
+        update_id = raw.get("update_id") if isinstance(raw, dict) else None
+        self.raw = raw
+        self.update_id = update_id if isinstance(update_id, int) else None
+        self.update: Update | None = None
+        self.is_safe = False
+
+    @property
+    def chat_id(self) -> int | None:
+        """The chat in whose order it belongs; None if it belongs to none."""
+        chat = UserContextMiddleware.resolve_event_context(self.update).chat if self.update else None
+        return chat.id if chat else None
+
+
 class Polling:
     """The loop from Telegram to the dispatcher."""
 
@@ -56,30 +76,49 @@ class Polling:
         await call_until_answered(self._bot, DeleteWebhook(drop_pending_updates=False))
         try:
             while True:
-                for raw in await call_until_answered(self._bot, self._get(WAIT_SECONDS), WAIT_SECONDS + 15):
-                    await self._take(raw)
+                await self._take_all(
+                    await call_until_answered(self._bot, self._get(WAIT_SECONDS), WAIT_SECONDS + 15)
+                )
         finally:
             await self._confirm()
 
     def _get(self, wait: int) -> GetRawUpdates:
         return GetRawUpdates(offset=self._offset, timeout=wait, allowed_updates=self._allowed)
 
-    async def _take(self, raw: Any) -> None:
-        """Give one update to the handlers; afterwards it may be confirmed."""
-        update_id = raw.get("update_id") if isinstance(raw, dict) else None
-        if not isinstance(update_id, int):
+    async def _take_all(self, batch: list[Any]) -> None:
+        """Give updates to the handlers, those of one chat in their order; what is safe then may be confirmed."""
+        waiting: dict[int | None, list[_Taken]] = {}
+        taken = [_Taken(raw) for raw in batch]
+        for one in taken:
+            await self._decode(one)
+            waiting.setdefault(one.chat_id, []).append(one)
+        try:
+            async with asyncio.TaskGroup() as group:
+                for chat in waiting.values():
+                    group.create_task(self._take_in_order(chat))
+        finally:
+            for one in itertools.takewhile(lambda one: one.is_safe, taken):
+                if one.update_id is not None:
+                    self._offset = one.update_id + 1
+
+    async def _take_in_order(self, chat: "list[_Taken]") -> None:
+        for one in chat:
+            if one.update is not None:
+                await self._feed(one.update)
+            one.is_safe = True
+
+    async def _decode(self, one: "_Taken") -> None:
+        """Read an update, or set it aside."""
+        if one.update_id is None:
             # Without its id it cannot be confirmed either: do not ask for it without a pause.
             await self._quarantine.set_aside("undecodable", None, "no update_id")
             await asyncio.sleep(_NO_ID_PAUSE)
             return
         try:
-            update = Update.model_validate(raw, context={"bot": self._bot})
+            one.update = Update.model_validate(one.raw, context={"bot": self._bot})
         except ValidationError as error:
-            log.error("an update cannot be decoded; set aside", extra={"update_id": update_id})
-            await self._quarantine.set_aside("undecodable", update_id, type(error).__name__)
-        else:
-            await self._feed(update)
-        self._offset = update_id + 1
+            log.error("an update cannot be decoded; set aside", extra={"update_id": one.update_id})
+            await self._quarantine.set_aside("undecodable", one.update_id, type(error).__name__)
 
     async def _feed(self, update: Update) -> None:
         for attempt in range(1, TRIES + 1):

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from typing import Any, TypeVar
+from urllib.parse import urlencode
 
 from aiogram import Bot
 from aiogram.client.session.aiohttp import AiohttpSession
@@ -19,6 +20,7 @@ from aiogram.exceptions import (
 from aiogram.methods import Response, TelegramMethod
 from aiogram.methods.base import TelegramType
 from aiogram.utils.token import TokenValidationError
+from aiohttp import BytesPayload
 
 from bot.errors import StartError
 from workers.settings import Settings
@@ -46,6 +48,18 @@ class _Session(AiohttpSession):
     def __init__(self) -> None:
         super().__init__()
         self._models: dict[type[TelegramMethod[Any]], type[Response[Any]]] = {}
+
+    def build_form_data(self, bot: Bot, method: TelegramMethod[Any]) -> Any:
+        """The parameters of a call. aiohttp's own form also makes room for files, which takes longer than all the rest."""
+        files: dict[str, Any] = {}
+        values = {
+            name: prepared
+            for name, value in method.model_dump(warnings=False).items()
+            if (prepared := self.prepare_value(value, bot=bot, files=files))
+        }
+        if files:
+            return super().build_form_data(bot, method)
+        return BytesPayload(urlencode(values).encode(), content_type="application/x-www-form-urlencoded")
 
     async def make_request(
         self,

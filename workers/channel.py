@@ -1,6 +1,6 @@
 """The channel between the bot and the workers: every Redis name once, and the bot's writes to it.
 
-Each write happens once per update: it is one transaction with a marker of the update, so it can be repeated
+Each write happens once per update: it is one script or transaction with a marker of the update, so it can be repeated
 after any error, a lost reply included. Knows nothing of Telegram and nothing of the model.
 """
 
@@ -8,10 +8,11 @@ import asyncio
 import math
 import re
 import time
+import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import redis
 import redis.asyncio
@@ -22,8 +23,10 @@ from redis.backoff import NoBackoff
 from redis.client import Pipeline
 from redis.retry import Retry
 from rq.exceptions import DeserializationError
+from rq.utils import now, utcformat
 
 from workers.contracts import CustomerMessage, Language, OutboxEntry, read_message
+from workers.scripts import Arg, Call, load_script
 from workers.sentinel import is_sentinel, parse_service
 from workers.settings import QUEUES, SettingsError
 
@@ -47,18 +50,6 @@ FAILED_JOB_SECONDS = 7 * 24 * 3600
 SEEN_SECONDS = 48 * 3600
 RECENT_SECONDS = 60
 _ATTEMPTS = 8
-
-_LOOK = """
-return {
-    redis.call('EXISTS', KEYS[1]),
-    redis.call('HGET', KEYS[2], 'owner') == 'person' and 1 or 0,
-    redis.call('LLEN', KEYS[3]),
-    redis.call('ZCARD', KEYS[4]),
-    redis.call('ZSCORE', KEYS[4], ARGV[1]) and 1 or 0,
-    tonumber(redis.call('GET', KEYS[5]) or 0)
-}
-"""
-"""All that the intake must know, in one round trip between WATCH and MULTI."""
 _JOBS_AT_ONCE = 500
 _PATIENCE = {"socket_timeout": 5, "socket_connect_timeout": 5, "health_check_interval": 15}
 _OUTAGES = (
@@ -209,17 +200,6 @@ class Accepted(Enum):
     IGNORED = "ignored"
 
 
-class _Look(NamedTuple):
-    """What the intake knows before it decides, in the order of the script."""
-
-    is_seen: int
-    with_person: int
-    in_inbox: int
-    waiting: int
-    is_waiting: int
-    recent: int
-
-
 class Channel:
     """The bot's side: messages in, replies of commands out. Synchronous; used by one thread at a time.
 
@@ -242,73 +222,56 @@ class Channel:
         self._chat_limit = chat_limit
         self._customer_limit = customer_limit
         self._session_seconds = math.ceil(session_days * 86400)
+        self._forms: dict[str, JobForm] = {}
 
     def accept(self, update_id: int, message: CustomerMessage) -> Accepted:
+        """Take a message in now; see `acceptance`."""
+        return self.acceptance(update_id, message)()
+
+    def acceptance(self, update_id: int, message: CustomerMessage) -> Call[Accepted]:
         """Put a message into its chat's inbox and enqueue a job, once per update.
 
         FULL and TOO_MANY write nothing: say so with `turn_away`. IGNORED: the customer has been told already that
         these are too many. While a person has the conversation no job is made, and nothing is too many.
-        After a Redis error call it again: DUPLICATE then means that the message is in.
+        After a Redis error make it again: DUPLICATE then means that the message is in.
         """
         names, chat_id = self.names, message.chat_id
+        form = self._form(queue_of(message.kind))
+        job_id = new_job_id(str(update_id))
         keys = (
             names.seen(update_id),
             names.session(chat_id),
             names.inbox(chat_id),
             names.waiting,
             names.recent(chat_id),
+            names.stats,
+            BOTS,
+            names.job(chat_id),
+            rq.Queue.redis_queues_keys,
+            form.queue_key,
+            rq.job.Job.key_for(job_id),
+            names.audience,
         )
-        for attempt in range(_ATTEMPTS):
-            with self._redis.pipeline() as pipe:
-                pipe.watch(names.seen(update_id), names.session(chat_id))
-                look = _Look(*map(int, pipe.eval(_LOOK, len(keys), *keys, str(chat_id))))
-                accepted = self._judge(look)
-                if accepted is Accepted.DUPLICATE:
-                    break
-                if accepted in (Accepted.FULL, Accepted.TOO_MANY):
-                    return accepted
-                pipe.multi()
-                self._write_accepted(pipe, update_id, message, accepted)
-                try:
-                    pipe.execute()
-                    return accepted
-                except redis.WatchError:
-                    if attempt == _ATTEMPTS - 1:
-                        raise
-        self._redis.hincrby(names.stats, "duplicates")
-        return Accepted.DUPLICATE
+        args = (
+            chat_id,
+            message.model_dump_json(),
+            int(message.accepted_at * 1000),
+            self._queue_limit,
+            self._chat_limit,
+            self._customer_limit,
+            RECENT_SECONDS,
+            SEEN_SECONDS,
+            names.bot_id,
+            job_id,
+            names.work,
+            *form.fill(names.bot_id, chat_id),
+        )
+        return Call(load_script("accept"), keys, args, _read_accepted, self._redis)
 
-    def _judge(self, look: "_Look") -> Accepted:
-        if look.is_seen:
-            return Accepted.DUPLICATE
-        if look.with_person:
-            return Accepted.WITH_PERSON
-        if self._customer_limit and look.recent >= self._customer_limit:
-            return Accepted.TOO_MANY if look.recent == self._customer_limit else Accepted.IGNORED
-        if look.in_inbox >= self._chat_limit:
-            return Accepted.TOO_MANY
-        if look.waiting >= self._queue_limit and not look.is_waiting:
-            return Accepted.FULL
-        return Accepted.ACCEPTED
-
-    def _write_accepted(
-        self, pipe: Pipeline, update_id: int, message: CustomerMessage, accepted: Accepted
-    ) -> None:
-        names, chat_id = self.names, message.chat_id
-        if accepted is not Accepted.WITH_PERSON:
-            self._count_recent(pipe, chat_id)
-        if accepted is Accepted.IGNORED:
-            pipe.hincrby(names.stats, "too_many")
-        else:
-            pipe.rpush(names.inbox(chat_id), message.model_dump_json())
-            pipe.hincrby(names.stats, "accepted")
-            self._note_audience(pipe, chat_id)
-        if accepted is Accepted.WITH_PERSON:
-            pipe.ltrim(names.inbox(chat_id), -self._chat_limit, -1)
-        elif accepted is Accepted.ACCEPTED:
-            pipe.zadd(names.waiting, {str(chat_id): int(message.accepted_at * 1000)}, nx=True)
-            enqueue_answer(self._redis, pipe, names, chat_id, queue_of(message.kind), cause=str(update_id))
-        pipe.set(names.seen(update_id), 1, ex=SEEN_SECONDS)
+    def _form(self, queue: str) -> "JobForm":
+        if queue not in self._forms:
+            self._forms[queue] = JobForm(self._redis, queue)
+        return self._forms[queue]
 
     def _note_audience(self, pipe: Pipeline, chat_id: int) -> None:
         if chat_id > 0:
@@ -478,11 +441,48 @@ def queue_of(kind: str) -> str:
     return "suggest" if kind == "suggest" else "support"
 
 
+def new_job_id(cause: str) -> str:
+    """An id that sorts by time and names the job's cause."""
+    return f"{time.time_ns() // 1_000_000:013d}-{cause}"
+
+
+def _job_options(description: str) -> dict[str, Any]:
+    return {
+        "description": description,
+        "timeout": JOB_TIMEOUT,
+        "result_ttl": 0,
+        "failure_ttl": FAILED_JOB_SECONDS,
+        "retry": rq.Retry(max=JOB_RETRIES),
+    }
+
+
+class JobForm:
+    """RQ's own record of a new job on one queue, of which only the chat and the times are still to be filled in.
+
+    RQ takes longer to make one than Redis to store it.
+    """
+
+    def __init__(self, connection: redis.Redis, queue: str) -> None:
+        origin = rq.Queue(queue, connection=connection, serializer="json")
+        job = origin.create_job(JOB_FUNCTION, args=(0, 0), job_id="-", **_job_options("answer"))
+        job.origin, job.enqueued_at = queue, job.created_at
+        self.queue_key = origin.key
+        self._serializer = job.serializer
+        self._fields = job.to_dict()
+
+    def fill(self, bot_id: int, chat_id: int) -> list[Arg]:
+        """Fields and values of a job that answers a chat, one after the other."""
+        at = utcformat(now())
+        data = zlib.compress(self._serializer.dumps((JOB_FUNCTION, None, (bot_id, chat_id), {})))
+        fields = self._fields | {"created_at": at, "enqueued_at": at, "data": data}
+        return [part for field in fields.items() for part in field]
+
+
 def enqueue_answer(
     connection: redis.Redis, pipe: Pipeline, names: Names, chat_id: int, queue: str, cause: str
 ) -> None:
-    """Add to a transaction what makes a job for a chat. The job's id sorts by time and names its cause."""
-    job_id = _enqueue(connection, pipe, names, queue, JOB_FUNCTION, chat_id, "answer", cause)
+    """Add to a transaction what makes a job for a chat."""
+    job_id = _enqueue(connection, pipe, names, queue, JOB_FUNCTION, chat_id, cause)
     pipe.set(names.job(chat_id), job_id, ex=SEEN_SECONDS)
 
 
@@ -490,7 +490,7 @@ def enqueue_broadcast(
     connection: redis.Redis, pipe: Pipeline, names: Names, broadcast_id: str, cause: str
 ) -> None:
     """Add to a transaction what makes the job that prepares a broadcast."""
-    _enqueue(connection, pipe, names, BROADCAST_QUEUE, BROADCAST_FUNCTION, broadcast_id, "broadcast", cause)
+    _enqueue(connection, pipe, names, BROADCAST_QUEUE, BROADCAST_FUNCTION, broadcast_id, cause)
 
 
 def _enqueue(
@@ -500,20 +500,15 @@ def _enqueue(
     queue: str,
     function: str,
     about: int | str,
-    description: str,
     cause: str,
 ) -> str:
-    job_id = f"{time.time_ns() // 1_000_000:013d}-{cause}"
-    rq.Queue(queue, connection=connection, serializer="json").enqueue(
+    job_id = new_job_id(cause)
+    rq.Queue(queue, connection=connection, serializer="json").enqueue_call(
         function,
         args=(names.bot_id, about),
         job_id=job_id,
-        description=description,
-        timeout=JOB_TIMEOUT,
-        result_ttl=0,
-        failure_ttl=FAILED_JOB_SECONDS,
-        retry=rq.Retry(max=JOB_RETRIES),
         pipeline=pipe,
+        **_job_options(function.rpartition(".")[2]),
     )
     pipe.sadd(BOTS, names.bot_id)
     pipe.publish(names.work, queue)
@@ -593,6 +588,10 @@ def is_outage(error: BaseException) -> bool:
     if isinstance(error, _OUTAGES):
         return True
     return isinstance(error, redis.ResponseError) and _OUTAGE_CODE.search(str(error)) is not None
+
+
+def _read_accepted(word: bytes | str) -> Accepted:
+    return Accepted(word.decode() if isinstance(word, bytes) else word)
 
 
 class _clear_url_error:

@@ -13,7 +13,7 @@ import time
 import traceback
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import redis
 from rq import get_current_job
@@ -23,6 +23,7 @@ from workers.broadcasts import prepare
 from workers.channel import Names
 from workers.contracts import Draft, OutboxEntry, ProductCard, Reply, Turn
 from workers.mailbox import MAX_ATTEMPTS, Fenced, Handed, Mailbox, Suspect, Work
+from workers.scripts import Call
 from workers.sessions import Session, Sessions
 from workers.texts import APOLOGY, NO_SUGGESTIONS, SUGGESTIONS
 from workers.worker import NoRetry, Step, current_execution
@@ -79,13 +80,13 @@ class Chat:
     sessions: Sessions
     history_tokens: int
     on_main: OnMain
-    post: Callable[[Step[None]], None]
+    post: Callable[[Call[Any]], None]
     suspects: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held by the one execution of this process that runs a turn which may be what killed others."""
 
     async def claim(self, *, alone: bool) -> Work | None:
         """Take the next turn, or None if there is nothing to do. Raises Suspect."""
-        return await self.on_main(lambda: self.mailbox.claim(self.id, self.execution, alone=alone))
+        return await self.on_main(self.mailbox.claim(self.id, self.execution, alone=alone))
 
     async def let_go(self, work: Work) -> None:
         """Let other chats come first; a job of its own goes on with this one."""
@@ -93,19 +94,19 @@ class Chat:
 
     async def session(self) -> Session:
         """What is remembered of the chat."""
-        return await self.on_main(lambda: self.sessions.read(self.id))
+        return await self.on_main(self.sessions.read(self.id))
 
     async def grown(self, work: Work) -> Work | None:
         """The turn with newer messages, or None if there are none. Raises Fenced."""
-        return await self.on_main(lambda: self.mailbox.grown(self.id, self.execution, work))
+        return await self.on_main(self.mailbox.grown(self.id, self.execution, work))
 
     async def commit(self, work: Work, handed: Handed) -> Work | None:
         """Hand in the reply; the next turn, or None. Raises Fenced."""
-        return await self.on_main(lambda: self.mailbox.commit(self.id, self.execution, work, handed))
+        return await self.on_main(self.mailbox.commit(self.id, self.execution, work, handed))
 
     def draft(self, work: Work, draft: Draft) -> None:
         """Show a growing answer."""
-        self.post(lambda: self.mailbox.draft(self.execution, work, draft))
+        self.post(self.mailbox.draft(self.execution, work, draft))
 
 
 @dataclass
@@ -115,7 +116,7 @@ class Services:
     connection: redis.Redis
     assistant: Assistant
     on_main: OnMain
-    post: Callable[[Step[None]], None]
+    post: Callable[[Call[Any]], None]
     history_tokens: int = 600
     session_days: float = 30.0
     suspects: asyncio.Lock = field(default_factory=asyncio.Lock)

@@ -4,7 +4,8 @@ Writes RQ 3.0's own layout, so RQ's clean-up, its registries and `rq info` work 
 Redis' clock, so workers' clocks may differ. Knows nothing of chats.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 from uuid import uuid4
 
 import redis
@@ -16,11 +17,14 @@ from rq.registry import DeferredJobRegistry, FailedJobRegistry, ReadyJobRegistry
 from rq.results import Result
 from rq.utils import now, utcformat
 
-from workers.scripts import load_script
+from workers.scripts import Arg, Call, Script, load_script
 
 WAKE_ALL = "kefu:all:work"
-_UNLOCK = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0"
+_UNLOCK = Script(
+    "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0"
+)
 
+T = TypeVar("T")
 Held = tuple[Job, rq.Queue, Execution]
 
 
@@ -35,20 +39,15 @@ class Leases:
         self._queues = list(queues)
         self._seconds = seconds
         self._keys = [key for queue in queues for key in (queue.key, queue.started_job_registry.key)]
-        self._take = load_script(connection, "take")
-        self._renew = load_script(connection, "renew")
-        self._finish = load_script(connection, "finish")
-        self._succeed = load_script(connection, "succeed")
-        self._give_back = load_script(connection, "give_back")
-        self._unlock = connection.register_script(_UNLOCK)
 
-    def take(self, wanted: int) -> list[Held]:
+    def take(self, wanted: int) -> Call[list[Held]]:
         """Take up to `wanted` jobs, the first queue's first; each has its execution and its lease."""
         first = uuid4().int
         fresh = [f"{(first + number) % 2**128:032x}" for number in range(wanted)]
-        flat = self._take(
-            keys=self._keys, args=[RQ_KEY_PREFIX, self._seconds, self._worker, utcformat(now()), *fresh]
-        )
+        args: list[Arg] = [RQ_KEY_PREFIX, self._seconds, self._worker, utcformat(now()), *fresh]
+        return self._call(load_script("take"), self._keys, args, self._read_taken)
+
+    def _read_taken(self, flat: Sequence[Any]) -> list[Held]:
         held: list[Held] = []
         for number, raw_id, raw_execution, fields in zip(*[iter(flat)] * 4, strict=True):
             job_id, queue = raw_id.decode(), self._queues[number]
@@ -62,53 +61,46 @@ class Leases:
         if not held:
             return []
         pairs = [part for job, _, execution in held for part in (job.id, execution.id)]
-        reply = self._renew(
-            keys=[queue.started_job_registry.key for _, queue, _ in held],
-            args=[RQ_KEY_PREFIX, self._seconds, self._worker, *pairs],
-        )
-        return [status.decode() for status in reply]
+        keys = [queue.started_job_registry.key for _, queue, _ in held]
+        args: list[Arg] = [RQ_KEY_PREFIX, self._seconds, self._worker, *pairs]
+        return self._call(
+            load_script("renew"), keys, args, lambda reply: [status.decode() for status in reply]
+        )()
 
     def may_finish(self, held: Held) -> bool:
         """Whether this execution's end may be recorded: a stalled one's would pass for that of its successor."""
         _, queue, execution = held
         registry = queue.started_job_registry.key
-        return bool(self._finish(keys=[registry], args=[execution.composite_key, self._seconds]))
+        return self._call(load_script("finish"), [registry], [execution.composite_key, self._seconds], bool)()
 
-    def succeed(self, held: Held, worker_key: str) -> bool | None:
+    def succeed(self, held: Held, worker_key: str) -> Call[bool | None] | None:
         """Record that an execution ended well and forget its job: all of it that RQ would do, in one step.
 
-        False: its lease is lost. None: the job keeps something or others wait for it, so RQ must record its end.
+        False: its lease is lost. None, now or later: the job keeps something or others wait for it, so RQ must
+        record its end.
         """
         job, queue, execution = held
         if not _leaves_nothing(job):
             return None
         assert job.started_at is not None
-        done = self._succeed(
-            keys=[
-                queue.started_job_registry.key,
-                worker_key,
-                job.key,
-                job.dependents_key,
-                job.dependencies_key,
-                Result.get_key(job.id),
-            ],
-            args=[
-                RQ_KEY_PREFIX,
-                self._worker,
-                job.id,
-                execution.id,
-                (now() - job.started_at).total_seconds(),
-            ],
-        )
-        return None if done < 0 else bool(done)
+        keys = [
+            queue.started_job_registry.key,
+            worker_key,
+            job.key,
+            job.dependents_key,
+            job.dependencies_key,
+            Result.get_key(job.id),
+        ]
+        seconds = (now() - job.started_at).total_seconds()
+        args: list[Arg] = [RQ_KEY_PREFIX, self._worker, job.id, execution.id, seconds]
+        return self._call(load_script("succeed"), keys, args, lambda done: None if done < 0 else bool(done))
 
     def give_back(self, held: Held) -> None:
         """End an execution without a result; its job is the next to be taken, unless it was cancelled."""
         job, queue, execution = held
-        self._give_back(
-            keys=[queue.key, queue.started_job_registry.key],
-            args=[RQ_KEY_PREFIX, self._worker, job.id, execution.id, WAKE_ALL],
-        )
+        keys = [queue.key, queue.started_job_registry.key]
+        args: list[Arg] = [RQ_KEY_PREFIX, self._worker, job.id, execution.id, WAKE_ALL]
+        self._call(load_script("give_back"), keys, args, bool)()
 
     def maintain(self) -> None:
         """Requeue or fail the jobs of dead workers and clear RQ's registries, unless another worker is at it.
@@ -126,7 +118,12 @@ class Leases:
                     registry(queue=queue).cleanup()
                 rq.worker_registration.clean_worker_registry(queue)
             finally:
-                self._unlock(keys=[queue.registry_cleaning_key], args=[token])
+                self._call(_UNLOCK, [queue.registry_cleaning_key], [token], bool)()
+
+    def _call(
+        self, script: Script, keys: Sequence[str], args: Sequence[Arg], read: Callable[[Any], T]
+    ) -> Call[T]:
+        return Call(script, keys, args, read, self._redis)
 
 
 def _leaves_nothing(job: Job) -> bool:

@@ -12,14 +12,14 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from secrets import token_hex
-from typing import Literal
+from typing import Any, Literal
 
 import redis
 from rq.defaults import RQ_KEY_PREFIX
 
 from workers.channel import ALERTS_KEPT, BOTS, Names, enqueue_answer, queue_of
 from workers.contracts import CustomerMessage, Draft, OutboxEntry, Turn, read_message
-from workers.scripts import load_script
+from workers.scripts import Arg, Call, load_script
 from workers.sessions import HISTORY_TURNS
 from workers.settings import QUEUES
 
@@ -83,12 +83,8 @@ class Mailbox:
         self._session_seconds = math.ceil(session_days * 86400)
         self._registries = [f"{RQ_KEY_PREFIX}:wip:{queue}" for queue in QUEUES]
         self._queues = [f"{RQ_KEY_PREFIX}:queue:{queue}" for queue in QUEUES]
-        self._claim = load_script(connection, "claim")
-        self._commit = load_script(connection, "commit")
-        self._draft = load_script(connection, "draft")
-        self._sweep = load_script(connection, "sweep")
 
-    def claim(self, chat_id: int, execution: str, *, alone: bool = True) -> Work | None:
+    def claim(self, chat_id: int, execution: str, *, alone: bool = True) -> Call[Work | None]:
         """Take the chat's next turn and count the attempt. None: there is nothing for this execution to do.
 
         Raises Suspect for a turn that only an execution that runs it `alone` may take.
@@ -96,30 +92,46 @@ class Mailbox:
         names = self.names
         keys = [names.claim(chat_id), names.inbox(chat_id), names.waiting, names.session(chat_id)]
         job_id = execution.rpartition(":")[0]
-        limit = "" if alone else SUSPECT_ATTEMPTS
-        state, *rest = self._claim(keys=[*keys, *self._registries], args=[execution, job_id, chat_id, limit])
-        if state == b"suspect":
-            raise Suspect
-        if state != b"claimed":
-            return None
-        turn, attempts, *raw = rest
-        return Work(int(turn), int(attempts), _leading_run(raw))
 
-    def grown(self, chat_id: int, execution: str, work: Work) -> Work | None:
+        def read(reply: list[Any]) -> Work | None:
+            state, *rest = reply
+            if state == b"suspect":
+                raise Suspect
+            if state != b"claimed":
+                return None
+            turn, attempts, *raw = rest
+            return Work(int(turn), int(attempts), _leading_run(raw))
+
+        args: list[Arg] = [execution, job_id, chat_id, "" if alone else SUSPECT_ATTEMPTS]
+        return Call(load_script("claim"), [*keys, *self._registries], args, read, self._redis)
+
+    def grown(self, chat_id: int, execution: str, work: Work) -> Call[Work | None]:
         """The same turn with what has arrived since, None if nothing has. Raises Fenced."""
-        with self._redis.pipeline(transaction=False) as pipe:
-            pipe.hmget(self.names.claim(chat_id), "execution", "turn")
-            pipe.lrange(self.names.inbox(chat_id), 0, -1)
-            (holder, turn), raw = pipe.execute()
-        if holder != execution.encode() or int(turn) != work.turn:
-            raise Fenced
-        messages = _leading_run(raw)
-        return Work(work.turn, work.attempts, messages) if len(messages) > len(work.messages) else None
 
-    def commit(self, chat_id: int, execution: str, work: Work, handed: Handed) -> Work | None:
+        def read(reply: list[Any] | None) -> Work | None:
+            if reply is None:
+                raise Fenced
+            messages = _leading_run(reply)
+            return Work(work.turn, work.attempts, messages) if len(messages) > len(work.messages) else None
+
+        keys = [self.names.claim(chat_id), self.names.inbox(chat_id)]
+        return Call(load_script("grown"), keys, [execution, work.turn], read, self._redis)
+
+    def commit(self, chat_id: int, execution: str, work: Work, handed: Handed) -> Call[Work | None]:
         """Hand in the reply to exactly what was read; the chat's next turn, or None. Raises Fenced."""
         names = self.names
-        state, *rest = self._commit(
+
+        def read(reply: list[Any]) -> Work | None:
+            state, *rest = reply
+            if state == b"fenced":
+                raise Fenced
+            if state == b"done":
+                return None
+            turn, *raw = rest
+            return Work(int(turn), 0, _leading_run(raw))
+
+        return Call(
+            load_script("commit"),
             keys=[
                 names.claim(chat_id),
                 names.inbox(chat_id),
@@ -146,13 +158,9 @@ class Mailbox:
                 ALERTS_KEPT,
                 *work.ids,
             ],
+            read=read,
+            connection=self._redis,
         )
-        if state == b"fenced":
-            raise Fenced
-        if state == b"done":
-            return None
-        turn, *raw = rest
-        return Work(int(turn), 0, _leading_run(raw))
 
     def let_go(self, chat_id: int, execution: str, work: Work) -> None:
         """Put the chat behind the others that wait, with a job for what is in its inbox."""
@@ -170,12 +178,11 @@ class Mailbox:
             with contextlib.suppress(redis.WatchError):
                 pipe.execute()
 
-    def draft(self, execution: str, work: Work, draft: Draft) -> None:
+    def draft(self, execution: str, work: Work, draft: Draft) -> Call[bool]:
         """Show a growing answer, unless the turn is over."""
-        self._draft(
-            keys=[self.names.claim(draft.chat_id)],
-            args=[execution, work.turn, self.names.drafts, draft.model_dump_json()],
-        )
+        keys = [self.names.claim(draft.chat_id)]
+        args: list[Arg] = [execution, work.turn, self.names.drafts, draft.model_dump_json()]
+        return Call(load_script("draft"), keys, args, bool, self._redis)
 
     def sweep(self, age: float) -> int:
         """Give a new job to each chat that has waited `age` seconds although nobody will come; how many there were.
@@ -185,16 +192,12 @@ class Mailbox:
         self._redis.zremrangebyscore(
             self.names.audience, "-inf", f"({int(time.time() - self._session_seconds)}"
         )
-        stranded = self._sweep(
-            keys=[self.names.waiting, *self._queues, *self._registries],
-            args=[
-                len(self._queues),
-                self.names.chat_prefix,
-                RQ_KEY_PREFIX,
-                int((time.time() - age) * 1000),
-                _SWEPT_AT_ONCE,
-            ],
-        )
+        keys = [self.names.waiting, *self._queues, *self._registries]
+        oldest = int((time.time() - age) * 1000)
+        args: list[Arg] = [
+            *(len(self._queues), self.names.chat_prefix, RQ_KEY_PREFIX, oldest, _SWEPT_AT_ONCE)
+        ]
+        stranded = Call(load_script("sweep"), keys, args, list, self._redis)()
         for chat_id in stranded:
             with self._redis.pipeline() as pipe:
                 pipe.multi()

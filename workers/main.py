@@ -1,6 +1,7 @@
 """The worker's program: Redis, the assistant, the batching worker and what it does on the side."""
 
 import contextlib
+import gc
 import logging
 import os
 import secrets
@@ -50,6 +51,8 @@ def run_worker(
         )
         watchdog.start()
         stack.callback(watchdog.stop)
+        # What is loaded now stays: the garbage collector need not look through it again and again.
+        gc.freeze()
         worker.work(burst=burst)
         with contextlib.suppress(redis.RedisError):
             connection.delete(WORKER_PREFIX + worker.name)

@@ -25,7 +25,9 @@ from redis.asyncio import Redis
 
 from workers.channel import ALERTS_KEPT, Names
 from workers.contracts import Contract, Language, OutboxEntry, Reply
+from workers.scripts import Script
 from workers.texts import APOLOGY
+from workers.trips import Trips
 
 Step = Literal["fenced", "empty", "silenced", "probe", "send", "spent"]
 Outcome = Literal["sent", "unsent", "unknown", "refused", "spent"]
@@ -44,7 +46,7 @@ end
 """
 """What became of one recipient's part in a broadcast; its figures are those of `workers.broadcasts`."""
 
-_BEGIN = (
+_BEGIN = Script(
     _COUNT_BROADCAST
     + """
 local leader, outbox, sending, session, chats, stats, alerts, broadcast = unpack(KEYS)
@@ -95,7 +97,7 @@ return {'send', head, part, try}
 """
 )
 
-_SETTLE = (
+_SETTLE = Script(
     _COUNT_BROADCAST
     + """
 local outbox, sending, session, chats, stats, alerts, broadcast, audience = unpack(KEYS)
@@ -137,14 +139,16 @@ return 'empty'
 """
 )
 
-_RENEW = """
+_RENEW = Script("""
 local holder = redis.call('GET', KEYS[1])
 if holder and holder ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return 1
-"""
+""")
 
-_RELEASE = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0"
+_RELEASE = Script(
+    "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0"
+)
 
 
 @dataclass(frozen=True)
@@ -162,18 +166,17 @@ class Turn:
 class Outbox:
     """One process's view of a bot's outbox. `token` names the process, new at each start.
 
-    `redis` comes from `connect_async` and returns text.
+    `redis` comes from `connect_async` and returns text; `trips` are those over it, if others share them.
     """
 
-    def __init__(self, redis: Redis, names: Names, token: str, lease_ms: int = 6000) -> None:
+    def __init__(
+        self, redis: Redis, names: Names, token: str, lease_ms: int = 6000, *, trips: Trips | None = None
+    ) -> None:
         self._redis = redis
         self._names = names
         self._token = token
         self._lease_ms = lease_ms
-        self._begin = redis.register_script(_BEGIN)
-        self._settle = redis.register_script(_SETTLE)
-        self._renew = redis.register_script(_RENEW)
-        self._release = redis.register_script(_RELEASE)
+        self._trips = trips or Trips(redis)
 
     @property
     def lease_seconds(self) -> float:
@@ -182,11 +185,12 @@ class Outbox:
 
     async def lead(self) -> bool:
         """Take or renew the leadership; False while another process has it."""
-        return bool(await self._renew(keys=[self._names.outbox_leader], args=[self._token, self._lease_ms]))
+        leader = self._names.outbox_leader
+        return bool(await self._trips.run(_RENEW, [leader], [self._token, self._lease_ms]))
 
     async def release(self) -> None:
         """Give the leadership back, so that another process need not wait for the lease's end."""
-        await self._release(keys=[self._names.outbox_leader], args=[self._token])
+        await self._trips.run(_RELEASE, [self._names.outbox_leader], [self._token])
 
     async def chats(self) -> set[int]:
         """Chats with something to send."""
@@ -198,7 +202,8 @@ class Outbox:
         Raises ValidationError for a head that cannot be read and that no customer waits for.
         """
         names = self._names
-        step, *rest = await self._begin(
+        step, *rest = await self._trips.run(
+            _BEGIN,
             keys=[
                 names.outbox_leader,
                 names.outbox(chat_id),
@@ -242,7 +247,8 @@ class Outbox:
         `alert` is put before the admins; `gone_at` notes that the customer has left the bot.
         """
         names = self._names
-        result = await self._settle(
+        result = await self._trips.run(
+            _SETTLE,
             keys=[
                 names.outbox(chat_id),
                 names.sending(chat_id),

@@ -15,6 +15,8 @@ from pydantic import ValidationError
 
 from workers.channel import Names
 from workers.contracts import Language, Turn
+from workers.scripts import Call, load_script
+from workers.trips import Trips
 
 Owner = Literal["bot", "person"]
 
@@ -54,26 +56,17 @@ class Sessions:
         self._redis = connection
         self._names = Names(bot_id)
 
-    def read(self, chat_id: int) -> Session:
+    def read(self, chat_id: int) -> Call[Session]:
         """The chat's session; an empty one for a new chat."""
-        with self._redis.pipeline(transaction=False) as pipe:
-            pipe.hgetall(self._names.session(chat_id))
-            pipe.lrange(self._names.history(chat_id), 0, -1)
-            fields, turns = pipe.execute()
-        known = {_text(name): _text(value) for name, value in fields.items()}
-        return Session(
-            language=_language(known.get("language")),
-            owner=_owner(known.get("owner")),
-            history=tuple(turn for raw in turns if (turn := _turn(raw)) is not None),
-            shown=tuple(json.loads(known.get("shown", "[]"))),
-        )
+        keys = [self._names.session(chat_id), self._names.history(chat_id)]
+        return Call(load_script("session"), keys, (), _read_session, self._redis)
 
 
 class SessionReader:
     """The little that the bot asks, on its event loop."""
 
-    def __init__(self, connection: redis.asyncio.Redis, bot_id: int) -> None:
-        self._redis = connection
+    def __init__(self, connection: redis.asyncio.Redis, bot_id: int, *, trips: Trips | None = None) -> None:
+        self._trips = trips or Trips(connection)
         self._names = Names(bot_id)
 
     async def language(self, chat_id: int) -> Language | None:
@@ -85,7 +78,7 @@ class SessionReader:
         return _owner(await self._field(chat_id, "owner"))
 
     async def _field(self, chat_id: int, name: str) -> str | None:
-        value = await self._redis.hget(self._names.session(chat_id), name)
+        value = await self._trips.command("HGET", self._names.session(chat_id), name)
         return None if value is None else _text(value)
 
 
@@ -93,6 +86,17 @@ def estimate_tokens(text: str) -> int:
     """A rough count that needs no tokenizer: a Chinese character is one, four others are one."""
     wide = sum(character > "\u2e7f" for character in text)
     return wide + (len(text) - wide + 3) // 4
+
+
+def _read_session(reply: Sequence[Sequence[bytes]]) -> Session:
+    fields, turns = reply
+    known = {_text(name): _text(value) for name, value in zip(fields[::2], fields[1::2], strict=True)}
+    return Session(
+        language=_language(known.get("language")),
+        owner=_owner(known.get("owner")),
+        history=tuple(turn for raw in turns if (turn := _turn(raw)) is not None),
+        shown=tuple(json.loads(known.get("shown", "[]"))),
+    )
 
 
 def _turn(raw: bytes | str) -> Turn | None:

@@ -8,6 +8,7 @@ are RQ's own, so `rq info` and dashboards work beside it. Knows nothing of chats
 import asyncio
 import contextlib
 import inspect
+import itertools
 import json
 import logging
 import queue
@@ -20,7 +21,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import partial
 from types import FrameType
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import redis
 import rq
@@ -34,6 +35,7 @@ from rq.worker.base import WorkerStatus
 
 from workers.channel import WORK_PATTERN, is_outage
 from workers.leases import Held, Leases
+from workers.scripts import Call, make_calls
 
 logger = logging.getLogger(__name__)
 
@@ -87,6 +89,18 @@ class _Running:
         return self.job, self.queue, self.execution
 
 
+@dataclass(frozen=True)
+class _Errand:
+    """A call that the main thread makes together with others, and what is done with its result or its own error.
+
+    One that `may_be_lost` is not made again after an outage.
+    """
+
+    call: Call[Any]
+    done: Callable[[Any], None]
+    may_be_lost: bool = False
+
+
 @dataclass
 class Load:
     """How busy the worker has been: slot-seconds used, for the fill of its batches."""
@@ -127,8 +141,9 @@ class BatchingWorker(BaseWorker):
         ]
         self._close = close
         self._running: dict[str, _Running] = {}
-        self._mail: queue.SimpleQueue[Step[None]] = queue.SimpleQueue()
-        self._todo: deque[Step[None]] = deque()
+        self._mail: queue.SimpleQueue[Step[object] | _Errand] = queue.SimpleQueue()
+        self._todo: deque[Step[object] | _Errand] = deque()
+        self._settled: list[tuple[asyncio.Future[Any], object]] = []
         self._hungry = True
         self._is_burst = False
         self._poll_at = 0.0
@@ -185,36 +200,36 @@ class BatchingWorker(BaseWorker):
     # --- what jobs use, on the engine's thread ------------------------------------------------------------
 
     async def on_main(self, step: Step[T]) -> T:
-        """Have the main thread do a step that may be repeated, and wait for its result."""
-        future: asyncio.Future[T] = self.loop.create_future()
+        """Have the main thread do a step that may be repeated, and wait for its result.
+
+        Calls of scripts are made together with those of other jobs.
+        """
+        future: asyncio.Future[Any] = self.loop.create_future()
+
+        def done(result: object) -> None:
+            self._settled.append((future, result))
 
         def run() -> None:
-            if future.cancelled():
-                return
             try:
-                result = step()
+                done(step())
             except Exception as error:
                 if is_outage(error):
                     raise
-                self.loop.call_soon_threadsafe(_settle, future, None, error)
-            else:
-                self.loop.call_soon_threadsafe(_settle, future, result, None)
+                done(error)
 
         self._calls += 1
         try:
+            if isinstance(step, Call):
+                self._mail.put(_Errand(step, done))
+                return cast(T, step.read(await future))
             self._mail.put(run)
-            return await future
+            return cast(T, await future)
         finally:
             self._calls -= 1
 
-    def post(self, step: Step[None]) -> None:
-        """Have the main thread do something whose loss does not matter; in order with `on_main`."""
-
-        def run() -> None:
-            with contextlib.suppress(redis.RedisError):
-                step()
-
-        self._mail.put(run)
+    def post(self, call: Call[Any]) -> None:
+        """Have the main thread make a call whose loss does not matter; in order with `on_main`."""
+        self._mail.put(_Errand(call, _ignore, may_be_lost=True))
 
     def add_chore(self, chore: Chore) -> None:
         """Have the main thread do something every so often."""
@@ -254,15 +269,48 @@ class BatchingWorker(BaseWorker):
             self._todo.append(self._mail.get(timeout=max(wait, 0.0)) if wait > 0 else self._mail.get_nowait())
             while True:
                 self._todo.append(self._mail.get_nowait())
-        while self._todo and time.monotonic() >= self._retry_at:
-            try:
-                self._todo[0]()
-            except redis.RedisError as error:
-                if not is_outage(error):
-                    raise
-                self._note_away(error)
+        try:
+            while self._todo and time.monotonic() >= self._retry_at:
+                self._do_next()
+        finally:
+            if self._settled:
+                settled, self._settled = self._settled, []
+                self.loop.call_soon_threadsafe(_settle, settled)
+
+    def _do_next(self) -> None:
+        """Do what is due first: one step, or all the errands in a row in one round trip."""
+        first = self._todo[0]
+        try:
+            if not isinstance(first, _Errand):
+                first()
+                self._todo.popleft()
                 return
+            errands = list(itertools.takewhile(lambda item: isinstance(item, _Errand), self._todo))
+            self._run_errands(errands)
+        except redis.RedisError as error:
+            if not is_outage(error):
+                raise
+            self._note_away(error)
+
+    def _run_errands(self, errands: Sequence[Any]) -> None:
+        """Make calls together. Those that ran into an outage wait for its end, unless they may be lost."""
+        try:
+            results = make_calls(self.connection, [errand.call for errand in errands])
+        except redis.RedisError as error:
+            results = [error] * len(errands)
+        outage = None
+        again = []
+        for errand, result in zip(errands, results, strict=True):
             self._todo.popleft()
+            if isinstance(result, Exception) and is_outage(result):
+                outage = result
+                if not errand.may_be_lost:
+                    again.append(errand)
+            else:
+                errand.done(result)
+        self._todo.extendleft(reversed(again))
+        if outage is not None:
+            raise outage
 
     def _next_at(self) -> float:
         """When the main thread has something to do even if nobody tells it."""
@@ -301,7 +349,7 @@ class BatchingWorker(BaseWorker):
             return
         self._poll_at = now + self._timing.poll_every
         wanted = self._free
-        taken = self._leases.take(wanted)
+        taken = self._leases.take(wanted)()
         self._hungry = len(taken) == wanted
         for job, origin, execution in taken:
             job.redis_server_version = self.get_redis_server_version()  # type: ignore[no-untyped-call]
@@ -354,19 +402,37 @@ class BatchingWorker(BaseWorker):
         if running.execution.id not in self._running:
             return
         well = error is None and not running.cut
-        recorded = self._leases.succeed(running.held, self.key) if well else None
+        succeed = self._leases.succeed(running.held, self.key) if well else None
+        if succeed is not None:
+            self._todo.append(_Errand(succeed, partial(self._note_success, running, succeed)))
+        else:
+            self._finish_with_rq(running, error)
+
+    def _note_success(self, running: _Running, succeed: Call[bool | None], result: object) -> None:
+        if isinstance(result, Exception):
+            raise result
+        recorded = succeed.read(result)
         if recorded is None:
-            self._end_with_rq(running, error)
-        elif recorded:
+            self._todo.append(partial(self._finish_with_rq, running, None))
+            return
+        if recorded:
             logger.debug("job %s: done", running.job.id)
         else:
             self._say_lost(running)
-        self._weigh()
-        self._running.pop(running.execution.id)
-        self.executions.pop(running.execution.id, None)
-        self.load.jobs += 1
+        self._let_go(running)
         if self._is_burst or not recorded:
             self._hungry = True
+
+    def _finish_with_rq(self, running: _Running, error: BaseException | None) -> None:
+        self._end_with_rq(running, error)
+        self._let_go(running)
+        self._hungry = True
+
+    def _let_go(self, running: _Running) -> None:
+        self._weigh()
+        self._running.pop(running.execution.id, None)
+        self.executions.pop(running.execution.id, None)
+        self.load.jobs += 1
 
     def _end_with_rq(self, running: _Running, error: BaseException | None) -> None:
         if not self._leases.may_finish(running.held):
@@ -517,13 +583,14 @@ class BatchingWorker(BaseWorker):
             signal.signal(number, self.request_stop)
 
 
-def _settle(future: "asyncio.Future[Any]", result: object, error: Exception | None) -> None:
-    if future.done():
-        return
-    if error is not None:
-        future.set_exception(error)
-    else:
-        future.set_result(result)
+def _settle(settled: "Sequence[tuple[asyncio.Future[Any], object]]") -> None:
+    for future, result in settled:
+        if future.done():
+            continue
+        if isinstance(result, Exception):
+            future.set_exception(result)
+        else:
+            future.set_result(result)
 
 
 def _cancel(running: _Running) -> None:
@@ -537,3 +604,7 @@ async def _awaited(close: Callable[[], Awaitable[None]]) -> None:
 
 def _nothing() -> None:
     """Wakes the main thread."""
+
+
+def _ignore(result: object) -> None:
+    """What becomes of a call whose loss does not matter."""

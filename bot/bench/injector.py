@@ -34,22 +34,22 @@ _BLOCKING_USERS = 800_000
 
 
 def _script(name: str) -> bytes:
-    """How a worker's script is called on the wire."""
+    """How a script is called on the wire."""
     return sha1(files("workers").joinpath("lua", f"{name}.lua").read_bytes()).hexdigest().encode()
 
 
-_TRANSACTION, _SENT = b"\r\nEXEC\r\n", b"\r\nsent\r\n"
+_SENT = b"\r\nsent\r\n"
 
 WIRE_POINTS = {
-    "kill before intake": (_TRANSACTION, False),
-    "kill after intake": (_TRANSACTION, True),
+    "kill before intake": (_script("accept"), False),
+    "kill after intake": (_script("accept"), True),
     "kill before settling": (_SENT, False),
     "kill after settling": (_SENT, True),
     "kill after take": (_script("claim"), False),
     "kill after claim": (_script("claim"), True),
     "kill before commit": (_script("commit"), False),
     "kill after commit": (_script("commit"), True),
-    "kill before finish": (_script("finish"), False),
+    "kill before finish": (_script("succeed"), False),
 }
 """Points in a process, by the request to Redis that marks them and whether that still arrives."""
 

@@ -7,10 +7,12 @@ import pytest
 import rq
 from redis import Redis
 from redis.asyncio import Redis as AsyncRedis
+from redis.exceptions import ConnectionError
+from rq.utils import utcparse
 
 from tests.redis_proxy import RedisProxy
 from tests.workers.shop_floor import BOT, message, notice
-from workers.channel import Accepted, Channel, connect, connect_async
+from workers.channel import Accepted, Channel, connect, connect_async, enqueue_answer
 from workers.contracts import OutboxEntry
 from workers.sessions import SessionReader, Sessions
 from workers.settings import SettingsError
@@ -30,11 +32,12 @@ def test_accepted_message_is_in_the_inbox_and_has_a_job(channel: Channel, redis:
     assert redis.llen(channel.names.inbox(5)) == 1
     assert redis.zscore(channel.names.waiting, "5") is not None
     (job,) = queue(redis).jobs
-    assert (job.func_name, job.args, job.retries_left, job.result_ttl) == (
+    assert (job.func_name, job.args, job.retries_left, job.result_ttl, job.timeout) == (
         "workers.jobs.answer",
         [BOT, 5],
         10,
         0,
+        120,
     )
     assert job.id.endswith("-1") and "5" not in job.id.split("-")[1]
 
@@ -48,13 +51,26 @@ def test_repeated_update_is_one_job(channel: Channel, redis: Redis) -> None:
 
 
 def test_an_intake_whose_reply_is_lost_is_not_done_twice(redis: Redis, redis_url: str) -> None:
-    # redis-py reports the loss as a change of the watched key, so the intake looks again by itself.
     with RedisProxy(redis_url) as proxy, connect(proxy.url) as client:
         channel = Channel(client, BOT)
-        proxy.lose_reply_to(b"EXEC")
+        channel.accept(0, message(0, chat_id=6))
+        proxy.lose_reply_to(b"EVALSHA")
+        with pytest.raises(ConnectionError):
+            channel.accept(1, message(1))
         assert channel.accept(1, message(1)) is Accepted.DUPLICATE
         assert proxy.lost == 1
-    assert (redis.llen(channel.names.inbox(5)), queue(redis).count) == (1, 1)
+    assert (redis.llen(channel.names.inbox(5)), queue(redis).count) == (1, 2)
+
+
+def test_a_job_of_the_intake_is_what_rq_itself_would_have_written(channel: Channel, redis: Redis) -> None:
+    channel.accept(1, message(1))
+    with redis.pipeline() as pipe:
+        enqueue_answer(redis, pipe, channel.names, 5, "support", cause="2")
+        pipe.execute()
+    ours, theirs = (redis.hgetall(job.key) for job in queue(redis).jobs)
+    for times in ("created_at", "enqueued_at"):
+        assert utcparse(ours.pop(times.encode()).decode()) <= utcparse(theirs.pop(times.encode()).decode())
+    assert ours == theirs
 
 
 def test_two_intakes_of_one_update_are_one(redis: Redis, redis_url: str) -> None:
@@ -137,7 +153,7 @@ def test_reset_keeps_the_language(channel: Channel, redis: Redis) -> None:
     channel.respond(1, [notice()], language="zh")
     redis.rpush(channel.names.history(5), "x")
     channel.reset(2, 5, notice("n2"))
-    session = Sessions(redis, BOT).read(5)
+    session = Sessions(redis, BOT).read(5)()
     assert (session.language, session.history) == ("zh", ())
 
 

@@ -15,6 +15,7 @@ from workers.echo import EchoAssistant
 from workers.jobs import NOBODY, Assistant, Chat, GivenUp, Services, answer_chat, provide
 from workers.leases import Leases
 from workers.mailbox import Mailbox
+from workers.scripts import Call
 from workers.sessions import Session, Sessions
 from workers.settings import QUEUES
 from workers.worker import Step
@@ -27,13 +28,13 @@ async def inline(step: Step[T]) -> T:
     return step()
 
 
-def post(step: Step[None]) -> None:
+def post(step: Call[object]) -> None:
     step()
 
 
 def open_chat(floor: ShopFloor, chat_id: int = 5) -> Chat:
     queues = [rq.Queue(name, connection=floor.redis, serializer="json") for name in QUEUES]
-    ((_, _, execution),) = Leases(floor.redis, "w", queues, seconds=15).take(1)
+    ((_, _, execution),) = Leases(floor.redis, "w", queues, seconds=15).take(1)()
     mailbox, sessions = Mailbox(floor.redis, BOT), Sessions(floor.redis, BOT)
     return Chat(chat_id, execution.composite_key, mailbox, sessions, 600, inline, post)
 
@@ -84,7 +85,7 @@ async def test_an_answer_is_remembered_with_its_products(floor: ShopFloor) -> No
         await answer_chat(open_chat(floor), assistant)
     (past,) = assistant.questions[1].history
     assert (past.customer, past.reply, past.source_id) == ("a teapot?", "Look at this", "faq-1")
-    assert Sessions(floor.redis, BOT).read(5).shown == ("p1",)
+    assert Sessions(floor.redis, BOT).read(5)().shown == ("p1",)
     reply = floor.replies()[0].reply
     assert (reply.kind, reply.source, reply.cards[0].price) == ("suggestions", "FAQ", "24.90 EUR")
 

@@ -25,7 +25,7 @@ def lapse(redis: Redis, queue: str) -> None:
 def test_jobs_come_in_order_of_priority(floor: ShopFloor, redis: Redis) -> None:
     floor.say("tea", chat_id=1, kind="suggest")
     floor.say("hello", chat_id=2)
-    held = leases(redis).take(5)
+    held = leases(redis).take(5)()
     assert [(queue.name, job.args) for job, queue, _ in held] == [
         ("support", [BOT, 2]),
         ("suggest", [BOT, 1]),
@@ -34,7 +34,7 @@ def test_jobs_come_in_order_of_priority(floor: ShopFloor, redis: Redis) -> None:
 
 def test_rq_sees_what_was_taken(floor: ShopFloor, redis: Redis) -> None:
     floor.say("hello")
-    ((job, queue, execution),) = leases(redis).take(1)
+    ((job, queue, execution),) = leases(redis).take(1)()
     assert StartedJobRegistry(queue=queue).get_job_ids(cleanup=False) == [job.id]
     assert [found.id for found in job.get_executions()] == [execution.id]
     seen = Execution.fetch(execution.id, job.id, redis)
@@ -46,18 +46,18 @@ def test_rq_sees_what_was_taken(floor: ShopFloor, redis: Redis) -> None:
 def test_a_kill_right_after_the_take_loses_no_job_of_any_queue(floor: ShopFloor, redis: Redis) -> None:
     floor.say("hello", chat_id=1)
     floor.say("tea", chat_id=2, kind="suggest")
-    leases(redis).take(2)
+    leases(redis).take(2)()
     for queue in ("support", "suggest"):
         lapse(redis, queue)
     leases(redis, "other").maintain()
     assert sorted(floor.jobs().values()) == ["queued", "queued"]
-    assert len(leases(redis, "other").take(2)) == 2
+    assert len(leases(redis, "other").take(2)()) == 2
 
 
 def test_a_lost_lease_is_not_renewed(floor: ShopFloor, redis: Redis) -> None:
     floor.say("hello")
     worker = leases(redis)
-    held = worker.take(1)
+    held = worker.take(1)()
     assert worker.renew(held) == ["started"]
     lapse(redis, "support")
     leases(redis, "other").maintain()
@@ -70,7 +70,7 @@ def test_cancelled_and_repeated_entries_are_passed_over(floor: ShopFloor, redis:
     floor.say("hello", chat_id=1)
     (job_id,) = floor.jobs()
     redis.rpush("rq:queue:support", job_id, "no-such-job")
-    assert [job.id for job, _, _ in leases(redis).take(5)] == [job_id]
+    assert [job.id for job, _, _ in leases(redis).take(5)()] == [job_id]
     assert redis.llen("rq:queue:support") == 0
 
 
@@ -89,10 +89,10 @@ def test_a_good_end_leaves_what_rqs_own_leaves(floor: ShopFloor, redis: Redis) -
     for chat_id in (1, 2):
         floor.say("hello", chat_id=chat_id)
         worker = leases(redis)
-        (held,) = worker.take(1)
+        (held,) = worker.take(1)()
         if chat_id == 1:
-            assert worker.succeed(held, "rq:worker:w") is True
-            assert worker.succeed(held, "rq:worker:w") is False
+            assert (succeed := worker.succeed(held, "rq:worker:w")) and succeed() is True
+            assert succeed() is False
         else:
             rq_worker = rq.SimpleWorker(list(QUEUES), connection=redis, serializer="json", name="w")
             rq_worker._finalize_success(*held, None)
@@ -104,10 +104,11 @@ def test_a_good_end_leaves_what_rqs_own_leaves(floor: ShopFloor, redis: Redis) -
 def test_a_job_that_others_wait_for_ends_as_rq_would_end_it(floor: ShopFloor, redis: Redis) -> None:
     floor.say("hello")
     worker = leases(redis)
-    (held,) = worker.take(1)
+    (held,) = worker.take(1)()
     held[1].enqueue("workers.jobs.answer", depends_on=held[0].id)
     before = redis.keys()
-    assert worker.succeed(held, "rq:worker:w") is None
+    succeed = worker.succeed(held, "rq:worker:w")
+    assert succeed and succeed() is None
     assert sorted(redis.keys()) == sorted(before)
     kept = held[0]
     kept.result_ttl = 500
@@ -117,6 +118,6 @@ def test_a_job_that_others_wait_for_ends_as_rq_would_end_it(floor: ShopFloor, re
 def test_nothing_is_taken_while_rqs_workers_are_suspended(floor: ShopFloor, redis: Redis) -> None:
     floor.say("hello")
     suspend(redis)
-    assert leases(redis).take(1) == []
+    assert leases(redis).take(1)() == []
     resume(redis)
-    assert len(leases(redis).take(1)) == 1
+    assert len(leases(redis).take(1)()) == 1

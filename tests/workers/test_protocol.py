@@ -87,7 +87,7 @@ class Scripts:
         return OutboxEntry(id="e", chat_id=5, reply=reply, answers=answers, created_at=0)
 
     def take(self) -> None:
-        self.held += self.leases.take(1)
+        self.held += self.leases.take(1)()
 
     def commit(self, number: int, work: model.Work) -> Work | None:
         ids = tuple(f"m{m}" for m in work.read)
@@ -98,13 +98,14 @@ class Scripts:
         handed = Handed(self.entry("answer", ids), counter="answered")
         read = Work(work.turn, work.attempts, messages)
         try:
-            return self.mailbox.commit(5, self.execution(number), read, handed)
+            return self.mailbox.commit(5, self.execution(number), read, handed)()
         except Fenced:
             return None
 
     def finish(self, number: int, ok: bool) -> None:
         job, queue, execution = self.held[number]
-        if ok and self.leases.succeed(self.held[number], self.worker.key) is not None:
+        succeed = self.leases.succeed(self.held[number], self.worker.key)
+        if ok and succeed and succeed() is not None:
             return
         if not self.leases.may_finish(self.held[number]):
             return
@@ -191,7 +192,7 @@ def test_scripts_make_the_transitions_of_the_model(seed: int, redis: Redis) -> N
             continue
         elif action == "claim":
             state, expected = model.claim(state, number)
-            work = scripts.mailbox.claim(5, scripts.execution(number))
+            work = scripts.mailbox.claim(5, scripts.execution(number))()
             assert _same(work, expected), walk
             if expected:
                 works[number] = expected
