@@ -49,6 +49,7 @@ UNKNOWN_REPEATED = "a send's outcome is unknown; it is repeated once Telegram an
 _SWEEP_SECONDS = 2.0
 _CLOSE_SECONDS = 8.0
 _LONGEST_PAUSE = 15.0
+_REASON_LENGTH = 80
 
 _GONE = ("chat not found", "user is deactivated", "bot was blocked", "bot was kicked", "peer_id_invalid")
 _TOKEN_REFUSED = (TelegramUnauthorizedError, TelegramNotFound)
@@ -261,9 +262,9 @@ class Delivery:
             except TelegramBadRequest as refusal:
                 if part.is_plain or _is_gone(refusal):
                     raise
-                log.warning(
-                    "Telegram refused the markup; sent as plain text", extra={"error": refusal.message}
-                )
+                # What stands in quotation marks is a piece of the message.
+                reason = refusal.message.partition('"')[0][:_REASON_LENGTH]
+                log.warning("Telegram refused the markup; sent as plain text", extra={"error": reason})
                 await self._bot(_send_message(chat_id, part.plain()), request_timeout=SEND_SECONDS)
         except Exception as error:
             return error

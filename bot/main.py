@@ -30,7 +30,7 @@ from bot.quarantine import Quarantine
 from bot.sole import Sole
 from bot.telegram import TOKEN_REFUSED, call_until_answered, make_bot
 from bot.web import make_app, serve
-from bot.webhook import PATIENCE, Webhook, path_of, secret_of
+from bot.webhook import PATIENCE, Webhook, origins_of, path_of, secret_of
 from workers import logs
 from workers.broadcasts import Broadcasts, Feed
 from workers.channel import Channel, connect, connect_async
@@ -102,7 +102,7 @@ async def run(settings: Settings) -> None:
         )
 
         app = make_app(redis, names, lambda: delivery.is_leader)
-        webhook = Webhook(bot, dispatcher, secret_of(settings), quarantine)
+        webhook = Webhook(bot, dispatcher, secret_of(settings), quarantine, origins_of(settings))
         if settings.webhook_url:
             app.router.add_post(path_of(settings.webhook_url), webhook.handle)
         port = await stack.enter_async_context(serve(app, settings.http_host, settings.http_port))

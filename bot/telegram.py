@@ -72,7 +72,7 @@ class _Session(AiohttpSession):
             self._models[type(method)] = Response[method.__returning__]  # type: ignore[name-defined]
         try:
             return await super().make_request(bot, method, timeout)
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, RecursionError) as error:
             raise ClientDecodeError("the answer is not Telegram's", error, "") from None
 
 

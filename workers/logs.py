@@ -1,12 +1,14 @@
 """Logging of every program: one line an event, JSON or for a terminal, never with a token in it.
 
 Modules log through `logging`; what is bound to the context (`update_id`, `job`, `entry`) is on every line. Nothing
-here can take a customer's words out of a line: do not put them in.
+here can take a customer's words out of a line: do not put them in. Of an error in the middle of the work only the kind
+and the place are written, since its text may hold such words, and never the values of variables.
 """
 
 import logging
 import re
 import sys
+import traceback
 from collections.abc import Iterable
 from typing import Literal
 
@@ -31,6 +33,29 @@ class _Redacting(logging.Formatter):
         return _TOKEN.sub("[token]", line)
 
 
+def _without_words(
+    logger: object, name: str, event: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
+    """Put the kind and the place of an error in place of its text; an error that ends the program keeps its text."""
+    info = event.pop("exc_info", None)
+    error = (
+        info[1] if isinstance(info, tuple) else info if isinstance(info, BaseException) else sys.exc_info()[1]
+    )
+    if not info or error is None:
+        return event
+    keeps_text = event.get("level") == "critical"
+    lines: list[str] = []
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        kind = f"{type(error).__module__}.{type(error).__qualname__}"
+        lines += [f"{kind}: {error}" if keeps_text else kind]
+        lines += [part.rstrip() for part in traceback.format_tb(error.__traceback__)]
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    event["exception"] = "\n".join(lines)
+    return event
+
+
 def configure(
     level: str | int = "INFO",
     *,
@@ -46,14 +71,14 @@ def configure(
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     terminal = style == "console" or (style == "auto" and sys.stderr.isatty())
-    final: list[structlog.typing.Processor] = [structlog.stdlib.ProcessorFormatter.remove_processors_meta]
+    final: list[structlog.typing.Processor] = [
+        structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+        _without_words,
+    ]
     if terminal:
         final.append(structlog.dev.ConsoleRenderer())
     else:
-        final += [
-            structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(ensure_ascii=False),
-        ]
+        final.append(structlog.processors.JSONRenderer(ensure_ascii=False))
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         _Redacting(structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=final), secrets)

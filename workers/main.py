@@ -15,7 +15,15 @@ from typing import NoReturn
 import redis
 
 from workers import logs
-from workers.channel import WORKER_PREFIX, WORKER_SECONDS, connect, is_outage, refuse_credentials
+from workers.channel import (
+    BROADCAST_FUNCTION,
+    JOB_FUNCTION,
+    WORKER_PREFIX,
+    WORKER_SECONDS,
+    connect,
+    is_outage,
+    refuse_credentials,
+)
 from workers.echo import EchoAssistant
 from workers.embedded_redis import private_redis
 from workers.jobs import Assistant, Services, provide
@@ -110,6 +118,7 @@ def _build(
         name=f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}",
         slots=settings.slots,
         timing=timing,
+        functions=(JOB_FUNCTION, BROADCAST_FUNCTION),
         close=assistant.close,
     )
     services = Services(

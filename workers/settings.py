@@ -5,11 +5,14 @@ is set to nothing counts as not set.
 """
 
 import re
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+Network = IPv4Network | IPv6Network
 
 QUEUES = ("support", "suggest", "bulk")
 """The RQ queues in priority order: a customer waits; asked-for suggestions; everything that can wait."""
@@ -49,6 +52,13 @@ class Settings(BaseSettings):
     http_port: int = Field(8080, ge=0, le=65535)
     webhook_url: str | None = None
     webhook_secret: SecretStr | None = None
+    webhook_from: Annotated[tuple[Network, ...] | None, NoDecode] = Field(
+        None,
+        description="Networks that may bring updates; empty: Telegram's, or any for another Bot API server",
+    )
+    webhook_proxies: Annotated[tuple[Network, ...], NoDecode] = Field(
+        (), description="Networks of our own proxies, whose X-Forwarded-For is believed"
+    )
 
     queue_limit: int = Field(
         2000, ge=1, description="Chats that may wait before new messages are turned away (P8)"
@@ -75,6 +85,16 @@ class Settings(BaseSettings):
         if not all(part.isdecimal() for part in parts):
             raise ValueError("a Telegram user id is a number; write ids like 12345,67890")
         return tuple(map(int, parts))
+
+    @field_validator("webhook_from", "webhook_proxies", mode="before")
+    @classmethod
+    def _split_networks(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        try:
+            return tuple(ip_network(part) for part in value.replace(",", " ").split())
+        except ValueError:
+            raise ValueError("not a list of networks; write them like 10.0.0.0/8,192.168.1.7") from None
 
     @field_validator("telegram_api", "webhook_url")
     @classmethod

@@ -16,7 +16,7 @@ import signal
 import threading
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import partial
@@ -113,7 +113,7 @@ class Load:
 class BatchingWorker(BaseWorker):
     """Takes up to `slots` jobs from `queues`, the first queue's first, and runs their coroutines side by side.
 
-    `close` runs on the engine's loop at the end.
+    `functions`: what jobs may name; None for whatever can be imported. `close` runs on the engine's loop at the end.
     """
 
     log_job_description = False
@@ -127,6 +127,7 @@ class BatchingWorker(BaseWorker):
         name: str | None = None,
         slots: int = 32,
         timing: Timing | None = None,
+        functions: Collection[str] | None = None,
         close: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         timing = timing or Timing()
@@ -140,6 +141,7 @@ class BatchingWorker(BaseWorker):
             Chore(timing.maintain_every, self._maintain),
         ]
         self._close = close
+        self._functions = functions
         self._running: dict[str, _Running] = {}
         self._mail: queue.SimpleQueue[Step[object] | _Errand] = queue.SimpleQueue()
         self._todo: deque[Step[object] | _Errand] = deque()
@@ -512,6 +514,8 @@ class BatchingWorker(BaseWorker):
         seconds = job.timeout or rq.Queue.DEFAULT_TIMEOUT
         error: BaseException | None = None
         try:
+            if self._functions is not None and job.func_name not in self._functions:
+                raise NoRetry("this worker runs no such function")
             async with asyncio.timeout(seconds if seconds > 0 else None):
                 if inspect.iscoroutinefunction(job.func):
                     await job.func(*job.args, **job.kwargs)

@@ -105,7 +105,7 @@ def test_no_token_gets_into_the_log(capsys: pytest.CaptureFixture[str]) -> None:
         try:
             raise RuntimeError(f"https://api.telegram.org/bot{real}/getMe")
         except RuntimeError:
-            logging.getLogger("test").exception("cannot call with %s", "7:sandbox", extra={"update_id": 5})
+            logging.getLogger("test").exception("no call with 7:sandbox, %s", real, extra={"update_id": 5})
     finally:
         root.handlers[:], root.level = handlers, level
     line = capsys.readouterr().err
