@@ -88,7 +88,8 @@ class Polling:
     async def _take_all(self, batch: list[Any]) -> None:
         """Give updates to the handlers, those of one chat in their order; what is safe then may be confirmed."""
         waiting: dict[int | None, list[_Taken]] = {}
-        taken = [_Taken(raw) for raw in batch]
+        # An offset confirms all before it, and a chat's order is that of the ids, in whichever order they have come.
+        taken = sorted(map(_Taken, batch), key=lambda one: one.update_id or 0)
         for one in taken:
             await self._decode(one)
             waiting.setdefault(one.chat_id, []).append(one)

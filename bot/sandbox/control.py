@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeVar, cast, get_args
 from aiohttp import web
 
 from bot.sandbox.errors import Json
-from bot.sandbox.faults import Fault, Mode
+from bot.sandbox.faults import REFUSALS, Fault, Mode
 from bot.sandbox.telegram import Chat, Impossible, Media, User
 from bot.sandbox.transcript import ALL
 
@@ -188,13 +188,20 @@ class Control:
         if mode == "refuse_connection":
             self._sandbox.refuse_connections(_amount(body, "seconds"))
             return {"mode": mode}
+        refusal = _take(body, "refusal", str, "server error")
+        if refusal not in REFUSALS:
+            raise Impossible(f"refusal is one of {', '.join(REFUSALS)}")
+        code, description = REFUSALS[refusal]
+        seconds_asked = 3 if code == 429 else None
+        if body.get("retry_after") is not None:
+            seconds_asked = _take(body, "retry_after", int)
         fault = Fault(
             _take(body, "method", str),
             cast(Mode, mode),
             count=_take(body, "count", int, 1),
-            error_code=_take(body, "error_code", int, 500),
-            description=_take(body, "description", str, "Internal Server Error"),
-            retry_after=_take(body, "retry_after", int) if body.get("retry_after") is not None else None,
+            error_code=_take(body, "error_code", int, code),
+            description=_take(body, "description", str, description),
+            retry_after=seconds_asked,
             seconds=_amount(body, "seconds"),
             parameter=_take(body, "parameter", str, ""),
             probability=_amount(body, "probability"),

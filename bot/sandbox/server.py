@@ -21,7 +21,7 @@ from aiohttp.web_request import FileField
 from bot.sandbox.control import Control
 from bot.sandbox.errors import ApiError, Json, bad_request
 from bot.sandbox.facts import load_facts
-from bot.sandbox.faults import Faults
+from bot.sandbox.faults import Fault, Faults
 from bot.sandbox.guard import guard
 from bot.sandbox.limits import FloodLimits, Rates
 from bot.sandbox.methods import FLOOD_LIMITED, perform
@@ -193,6 +193,8 @@ class Sandbox:
         if fault is None:
             return await self._carry_out(method, params)
         called["description"] = fault.mode
+        if fault.mode == "shuffle":
+            return _shuffled(await self._carry_out(method, params), fault)
         if fault.mode == "slow":
             await asyncio.sleep(fault.seconds)
             return await self._carry_out(method, params)
@@ -241,7 +243,7 @@ class Sandbox:
             self.telegram.updates.clear()
         if params["url"]:
             self.telegram.updates.interrupt("terminated by setWebhook request")
-            self._webhook = Webhook(self.telegram.updates, self.call, params)
+            self._webhook = Webhook(self.telegram.updates, self.call, params, self.faults)
         return True
 
     def _webhook_info(self) -> Json:
@@ -267,6 +269,11 @@ async def _revalidate(request: web.Request, response: web.StreamResponse) -> Non
     """After an upgrade no browser may go on with a part of the old page."""
     if request.path.startswith("/page/"):
         response.headers["Cache-Control"] = "no-cache"
+
+
+def _shuffled(result: object, fault: Fault) -> object:
+    """A batch of updates out of order."""
+    return fault.chance.sample(result, len(result)) if isinstance(result, list) else result
 
 
 class _Dropped(Exception):

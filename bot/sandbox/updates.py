@@ -80,11 +80,8 @@ class Updates:
 
     def confirm(self, before: int) -> None:
         """Forget every update with a lower id."""
-        while self._pending and (first := next(iter(self._pending))) < before:
-            self._confirmed[first] = self._pending.pop(first)[1]
-            if first in self._to_repeat:
-                self._to_repeat.remove(first)
-                self._repeats.append(self._confirmed[first])
+        while self._pending and next(iter(self._pending)) < before:
+            self._confirm_first()
         while len(self._confirmed) > MAX_CONFIRMED:
             self._confirmed.popitem(last=False)
 
@@ -126,19 +123,30 @@ class Updates:
         if self._waiting and not self._waiting.done():
             self._waiting.set_exception(ApiError(409, f"Conflict: {reason}"))
 
-    async def first(self) -> Json:
-        """Wait for the update that a webhook is to be given next."""
+    async def first(self, skip: bool = False) -> Json:
+        """Wait for the update that a webhook is to be given next; with `skip` the one behind it, if there is one."""
         while self._held or not len(self):
             self._arrived.clear()
             await self._arrived.wait()
-        return self._repeats[0] if self._repeats else next(iter(self._pending.values()))[1]
+        if self._repeats:
+            return self._repeats[0]
+        waiting = [update for _, update in islice(self._pending.values(), 2)]
+        return waiting[-1 if skip else 0]
 
     def delivered(self, update: Json) -> None:
         """A webhook took the update that `first` returned."""
         if self._repeats and self._repeats[0] is update:
             self._repeats.pop(0)
-        else:
-            self.confirm(update["update_id"] + 1)
+        elif update["update_id"] in self._pending:
+            self._pending.move_to_end(update["update_id"], last=False)
+            self._confirm_first()
+
+    def _confirm_first(self) -> None:
+        first, (_, update) = self._pending.popitem(last=False)
+        self._confirmed[first] = update
+        if first in self._to_repeat:
+            self._to_repeat.remove(first)
+            self._repeats.append(update)
 
     def _batch(self, limit: int) -> list[Json]:
         if self._held:

@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl, urlsplit
 from aiohttp import BodyPartReader, ClientError, ClientResponse, ClientSession, ClientTimeout, MultipartReader
 
 from bot.sandbox.errors import ApiError, Json, bad_request
+from bot.sandbox.faults import WEBHOOK, Faults
 from bot.sandbox.guard import is_local
 from bot.sandbox.updates import Updates
 
@@ -26,12 +27,13 @@ Perform = Callable[[str, Json], Awaitable[object]]
 class Webhook:
     """One setting of the webhook, from setWebhook until it is deleted or replaced."""
 
-    def __init__(self, updates: Updates, perform: Perform, params: Json) -> None:
+    def __init__(self, updates: Updates, perform: Perform, params: Json, faults: Faults) -> None:
         self.url: str = params["url"]
         self._secret: str | None = params.get("secret_token")
         self._max_connections: int = params.get("max_connections", 40)
         self._updates = updates
         self._perform = perform
+        self._faults = faults
         self._error: tuple[int, str] | None = None
         self._task = asyncio.create_task(self._deliver())
 
@@ -67,6 +69,15 @@ class Webhook:
         async with ClientSession(timeout=ClientTimeout(total=ANSWER_SECONDS), headers=headers) as session:
             while True:
                 update = await self._updates.first()
+                fault = self._faults.take(WEBHOOK)
+                if fault is not None and fault.mode == "shuffle":
+                    update = await self._updates.first(skip=True)
+                elif fault is not None:
+                    if fault.mode.startswith("deliver"):
+                        await self._post(session, update)
+                    self._error = int(time.time()), "Read timeout expired"
+                    await asyncio.sleep(fault.seconds)
+                    continue
                 if (error := await self._post(session, update)) is None:
                     self._updates.delivered(update)
                     pause = FIRST_PAUSE

@@ -210,3 +210,16 @@ async def test_menus_follow_scope_and_language(shop: Shop) -> None:
     assert (await menu(1))["forget"] == EN.command_forget
     assert "queues" in await menu(9)
     assert "queues" not in await menu(1)
+
+
+async def test_a_batch_that_comes_out_of_order_is_taken_in_order(shop: Shop) -> None:
+    """A stop in its middle would otherwise confirm the earlier ones unread."""
+    await shop.client.send(1, "first of all")
+    await shop.until(lambda: shop.inbox(1))
+    await shop.client.hold(True)
+    for number in range(6):
+        await shop.client.send(1, str(number))
+    await shop.client.fault("getUpdates", mode="shuffle", count=3, seed=1)
+    await shop.client.hold(False)
+    await shop.until(lambda: len(shop.inbox(1)) == 7)
+    assert [message.text for message in shop.inbox(1)][1:] == [str(number) for number in range(6)]

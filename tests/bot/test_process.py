@@ -30,7 +30,7 @@ async def end_of_bot(tmp_path: Path, settings: dict[str, str]) -> tuple[int, lis
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "bot.cli", "bot"), env=settings, cwd=tmp_path, stderr=subprocess.PIPE
     )
-    _, errors = await asyncio.wait_for(process.communicate(), 20)
+    _, errors = await asyncio.wait_for(process.communicate(), 50)
     return process.returncode or 0, errors.decode().strip().splitlines()
 
 

@@ -7,6 +7,7 @@ import pytest
 from aiogram import Bot
 from aiogram.exceptions import (
     TelegramBadRequest,
+    TelegramForbiddenError,
     TelegramNetworkError,
     TelegramRetryAfter,
     TelegramServerError,
@@ -112,6 +113,40 @@ async def test_a_slow_call_is_carried_out_later(bot: Bot, people: SandboxClient)
     started = time.monotonic()
     await bot.get_me()
     assert time.monotonic() - started >= 0.3
+
+
+@pytest.mark.parametrize(
+    ("refusal", "error"),
+    [
+        ("blocked", TelegramForbiddenError),
+        ("chat not found", TelegramBadRequest),
+        ("thread not found", TelegramBadRequest),
+        ("markup refused", TelegramBadRequest),
+        ("too many requests", TelegramRetryAfter),
+        ("server error", TelegramServerError),
+    ],
+)
+async def test_a_refusal_by_name_by_chance(
+    bot: Bot, people: SandboxClient, refusal: str, error: type[Exception]
+) -> None:
+    await people.fault("sendMessage", refusal=refusal, probability=0.5, seed=3, count=2)
+    refused = 0
+    for _ in range(30):
+        try:
+            await bot.send_message(MIA, "x")
+        except error:
+            refused += 1
+    assert refused == 2
+
+
+async def test_updates_come_out_of_order_and_none_is_lost(bot: Bot, people: SandboxClient) -> None:
+    await bot.get_updates(offset=-1)
+    await people.hold(True)
+    sent = [(await people.send(MIA, str(number)))["update_id"] for number in range(8)]
+    await people.fault("getUpdates", mode="shuffle", seed=1)
+    await people.hold(False)
+    shuffled = [update.update_id for update in await bot.get_updates(offset=sent[0])]
+    assert sorted(shuffled) == sent != shuffled
 
 
 async def succeeds(bot: Bot) -> bool:

@@ -113,3 +113,29 @@ async def test_webhook_may_answer_with_a_call(bot: Bot, people: SandboxClient) -
 async def test_bad_webhook_is_refused(bot: Bot, url: str, secret: str, reason: str) -> None:
     with pytest.raises(TelegramBadRequest, match=reason):
         await bot.set_webhook(url, secret_token=secret)
+
+
+async def test_an_update_whose_answer_was_lost_comes_again_after_a_while(
+    bot: Bot, people: SandboxClient, receiver: Receiver
+) -> None:
+    await people.fault("webhook", mode="deliver_then_hang", seconds=0.3)
+    await bot.set_webhook(receiver.url)
+    for text in ("one", "two"):
+        await people.send(MIA, text)
+    assert await receiver.take_texts(3) == ["one", "one", "two"]
+    await people.fault("webhook", mode="drop", seconds=0.1)
+    await people.send(MIA, "three")
+    assert await receiver.take_texts(1) == ["three"]
+
+
+async def test_updates_to_a_webhook_come_out_of_order(
+    bot: Bot, people: SandboxClient, receiver: Receiver
+) -> None:
+    await people.hold(True)
+    for text in ("one", "two", "three"):
+        await people.send(MIA, text)
+    await people.fault("webhook", mode="shuffle")
+    await bot.set_webhook(receiver.url)
+    await people.hold(False)
+    assert await receiver.take_texts(3) == ["two", "one", "three"]
+    assert (await bot.get_webhook_info()).pending_update_count == 0
