@@ -25,6 +25,7 @@ from bot.bench.parts import Parts
 from bot.bench.redis_server import Fsync, RedisServer
 from bot.delivery import UNKNOWN_REPEATED
 from bot.sandbox.errors import Json
+from bot.sandbox.faults import REFUSALS
 from bot.stack import Stack, StackError
 from workers.channel import Names
 
@@ -36,6 +37,7 @@ CALM_SECONDS = 3.0
 
 _HISTORY_BEFORE, _HISTORY_AFTER = 10.0, 60.0
 _LOG_LINES = 40
+_REFUSED = tuple(REFUSALS[name][1] for name in ("blocked", "chat not found", "thread not found"))
 
 Show = Callable[[str, int, int, int], None]
 """Told every now and then: the stage, messages sent, messages answered, faults so far."""
@@ -43,13 +45,14 @@ Show = Callable[[str, int, int, int], None]
 
 @dataclass(frozen=True)
 class Options:
-    """What is run. `rate`: messages a second, all chats together."""
+    """What is run. `rate`: messages a second, all chats together. Several bots share a webhook."""
 
     messages: int = 1000
     chats: int = 100
     faults: int = 40
     seed: int = 1
     workers: int = 2
+    bots: int = 1
     fsync: Fsync = "always"
     model: str = "echo"
     rate: float = 10.0
@@ -80,7 +83,7 @@ async def _prepared(options: Options, show: Show) -> "AsyncIterator[_Run]":
             environment = {"KEFU_MODEL": options.model, "KEFU_ECHO_DELAY": "0.1", "KEFU_CUSTOMER_LIMIT": "0"}
             stack = Stack(workers=0, run_bot=False, environment=environment, redis_url=server.url)
             stack.sandbox.calls = deque()  # all of them: what the bot cannot know is counted from here
-            async with stack, Parts(stack, str(server.socket), options.workers) as parts:
+            async with stack, Parts(stack, str(server.socket), options.workers, options.bots) as parts:
                 customers = Customers(
                     stack.sandbox.telegram, options.chats, options.seed, echoes=options.model == "echo"
                 )
@@ -135,7 +138,11 @@ class _Run:
         options = self._options
         self._stage, self._started = "breaking", time.time()
         planned = plan_faults(
-            options.faults, options.messages / options.rate, self._parts.workers, options.seed
+            options.faults,
+            options.messages / options.rate,
+            self._parts.workers,
+            options.seed,
+            self._parts.bots,
         )
         async with asyncio.TaskGroup() as group:
             group.create_task(self._customers.write(options.messages, options.rate))
@@ -179,6 +186,7 @@ class _Run:
             "leftover_keys": len(leftovers),
             "resent": len(verdict.resent),
             "given_up": len(verdict.given_up),
+            "refused": len(verdict.refused),
             "apologized": len(verdict.apologized),
             "recovery_of_last_chat_s": _percentiles(list(_slowest(recovered, by_kind=False).values())),
             "slowest_recovery_s": _slowest(recovered, by_kind=True),
@@ -200,7 +208,7 @@ class _Run:
     async def _evidence(self, redis: Redis, sends: Sequence[Json]) -> Evidence:
         """What the bot has counted and said of unknown outcomes, beside what the sandbox knows."""
         names_of = {update: message for message, update in self._customers.update_of.items()}
-        repeated, given_up = _named_unknown(self._stack.log_lines('"answers"'))
+        repeated, given_up, refused = _named_unknown(self._stack.log_lines('"answers"'))
         swallowed = [
             call for call in sends if call.get("description") in ("hang", "drop") or _code(call) >= 500
         ]
@@ -209,6 +217,8 @@ class _Run:
             undelivered=len(swallowed),
             repeated={names_of[update] for update in repeated & names_of.keys()},
             given_up={names_of[update] for update in given_up & names_of.keys()},
+            refused={names_of[update] for update in refused & names_of.keys()},
+            refusals=sum(call.get("description") in _REFUSED for call in sends),
             pending=await find_pending(redis, self._names),
         )
 
@@ -252,17 +262,21 @@ async def _wait(holds: Callable[[], Awaitable[bool]], seconds: float, calm: floa
     return False
 
 
-def _named_unknown(lines: Sequence[str]) -> tuple[set[int], set[int]]:
-    """Ids of the updates whose replies the bot's log says it repeats, and of those whose it gives up."""
-    repeated, given_up = set(), set()
+def _named_unknown(lines: Sequence[str]) -> tuple[set[int], set[int], set[int]]:
+    """Updates whose replies the bot's log says it repeats, those whose it gives up, those whose Telegram refuses."""
+    repeated, given_up, refused = set(), set(), set()
     for line in lines:
         entry = json.loads(line.partition(": ")[2])
         updates = {int(message.removeprefix("m")) for message in entry["answers"]}
         if entry["event"] == UNKNOWN_REPEATED:
             repeated |= updates
+        elif entry.get("outcome") == "refused":
+            refused |= updates
+        elif "outcome" not in entry:
+            continue
         elif entry["outcome"] == "spent" or (entry["outcome"] == "unknown" and entry["attempt"] > 1):
             given_up |= updates
-    return repeated, given_up
+    return repeated, given_up, refused
 
 
 def _failed_sends(sends: Sequence[Json]) -> Mapping[int, list[float]]:

@@ -137,6 +137,8 @@ class Evidence:
     undelivered:   those among them that the sandbox knows not to have carried out.
     repeated:      messages, as chat and number, with a reply that the bot says it repeats for an unknown outcome.
     given_up:      those with a reply that it says it gave up after a second unknown outcome.
+    refused:       those with a reply that it says Telegram has refused for good.
+    refusals:      such refusals by the sandbox's own count.
     pending:       chats for which something still waits in Redis.
     """
 
@@ -144,6 +146,8 @@ class Evidence:
     undelivered: int = 0
     repeated: Collection[tuple[int, int]] = ()
     given_up: Collection[tuple[int, int]] = ()
+    refused: Collection[tuple[int, int]] = ()
+    refusals: int = 0
     pending: Collection[int] = ()
 
 
@@ -152,7 +156,8 @@ class Verdict:
     """What became of the messages that were not simply answered once.
 
     Broken promises: lost (nothing waits for it any more), unanswered (something still waits), doubled, reordered,
-    wrong_chat, strange. Allowed and counted: resent and given_up after unknown outcomes (P4), apologized.
+    wrong_chat, strange. Allowed and counted: resent and given_up after unknown outcomes (P4), refused by Telegram,
+    apologized.
     """
 
     lost: Sequence[Finding]
@@ -163,6 +168,7 @@ class Verdict:
     strange: Sequence[Finding]
     resent: Sequence[Finding]
     given_up: Sequence[Finding]
+    refused: Sequence[Finding]
     apologized: Sequence[Finding]
 
     @property
@@ -189,17 +195,22 @@ def judge(conversations: Iterable[Conversation], evidence: Evidence) -> Verdict:
     missing, resent = found.get("missing", []), found.get("resent", [])
     pending = [finding for finding in missing if finding.chat in evidence.pending]
     given_up = [finding for finding in missing if finding.message in evidence.given_up]
+    # A refused reply may have been to a whole burst, so refusals bound the chats and not the messages.
+    told = [finding for finding in missing if finding.message in evidence.refused and finding not in given_up]
+    chats = list(dict.fromkeys(finding.chat for finding in told))[: evidence.refusals]
+    refused = [finding for finding in told if finding.chat in chats]
     named = [finding for finding in resent if finding.message in evidence.repeated]
     counted = named[: max(0, evidence.sends_unknown - evidence.undelivered)]
     return Verdict(
-        lost=[finding for finding in missing if finding not in (*pending, *given_up)],
-        unanswered=[finding for finding in pending if finding not in given_up],
+        lost=[finding for finding in missing if finding not in (*pending, *given_up, *refused)],
+        unanswered=[finding for finding in pending if finding not in (*given_up, *refused)],
         doubled=found.get("doubled", []) + [finding for finding in resent if finding not in counted],
         reordered=found.get("reordered", []),
         wrong_chat=found.get("wrong_chat", []),
         strange=found.get("strange", []),
         resent=counted,
         given_up=given_up,
+        refused=refused,
         apologized=found.get("apologized", []),
     )
 

@@ -26,6 +26,9 @@ def chaos(
     faults: Annotated[int, typer.Option(min=0, help="Faults, spread over the time they write.")] = 40,
     seed: Annotated[int, typer.Option(help="The same seed plans the same messages and faults.")] = 1,
     workers: Annotated[int, typer.Option(min=1)] = 2,
+    bots: Annotated[
+        int, typer.Option(min=1, max=8, help="With more than one they share a webhook behind a balancer.")
+    ] = 1,
     fsync: Annotated[
         Literal["always", "everysec"], typer.Option(help="How Redis writes its append-only file.")
     ] = "always",
@@ -42,7 +45,7 @@ def chaos(
     from bot.bench.chaos import Options, run_chaos
     from bot.stack import StackError
 
-    options = Options(messages, chats, faults, seed, workers, fsync, model, rate)
+    options = Options(messages, chats, faults, seed, workers, bots, fsync, model, rate)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("starting", total=messages)

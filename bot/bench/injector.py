@@ -18,7 +18,7 @@ from typing import Literal
 from bot.bench.parts import BOT, Parts
 from bot.bench.redis_server import RedisServer
 from bot.bench.tcp_proxy import Trap
-from bot.sandbox.faults import Fault, Mode
+from bot.sandbox.faults import REFUSALS, WEBHOOK, Fault, Mode
 from bot.sandbox.server import Sandbox
 from bot.sandbox.telegram import User
 
@@ -60,13 +60,22 @@ CALLS: dict[str, Mode] = {
     "too many requests": "error",
     "server error": "error",
     "markup refused": "error",
+    "blocked": "error",
+    "chat not found": "error",
+    "thread not found": "error",
     "hang": "hang",
     "drop": "drop",
     "deliver then drop": "deliver_then_drop",
     "deliver then hang": "deliver_then_hang",
     "slow updates": "slow",
+    "shuffled updates": "shuffle",
+    "webhook repeated": "deliver_then_hang",
+    "webhook lost": "drop",
 }
-"""What single calls to Telegram run into."""
+"""What single calls to Telegram run into, and Telegram's own calls to a webhook."""
+
+_OF_POLLING = ("slow updates", "shuffled updates")
+_OF_WEBHOOKS = ("webhook repeated", "webhook lost")
 
 _SIGNALS = ("kill", "terminate", "stop")
 _BOT_POINTS = [point for point in WIRE_POINTS if point.endswith(("intake", "settling"))]
@@ -110,10 +119,18 @@ class Injected:
         return self.planned.family != "telegram" or self.planned.kind == "refuses connections"
 
 
-def plan_faults(count: int, seconds: float, workers: Sequence[str], seed: int) -> list[Planned]:
+def kinds_for(bots: Sequence[str]) -> list[tuple[Family, str]]:
+    """Every kind of fault that a run can have: one bot polls, several have a webhook."""
+    absent = _OF_WEBHOOKS if len(bots) == 1 else _OF_POLLING
+    return [(family, kind) for family, kinds in KINDS.items() for kind in kinds if kind not in absent]
+
+
+def plan_faults(
+    count: int, seconds: float, workers: Sequence[str], seed: int, bots: Sequence[str] = (BOT,)
+) -> list[Planned]:
     """`count` faults spread over a run of `seconds`; every kind comes once before any comes again."""
     chance = random.Random(f"faults {seed}")
-    every = [(family, kind) for family, kinds in KINDS.items() for kind in kinds]
+    every = kinds_for(bots)
     deck: list[tuple[Family, str]] = []
     while len(deck) < count:
         deck += chance.sample(every, len(every))
@@ -121,7 +138,11 @@ def plan_faults(count: int, seconds: float, workers: Sequence[str], seed: int) -
     for number, (family, kind) in enumerate(deck[:count]):
         is_long = kind in _STOPS and long_stops < LONG_STOPS and chance.random() < 0.4
         long_stops += is_long
-        target = {"worker": chance.choice(workers), "network": chance.choice(("all", BOT, *workers))}
+        target = {
+            "bot": chance.choice(bots),
+            "worker": chance.choice(workers),
+            "network": chance.choice(("all", *bots, *workers)),
+        }
         planned.append(
             Planned(
                 at=round(seconds * (number + chance.random()) / count, 2),
@@ -185,6 +206,7 @@ class Injector:
                 await self._reach_request(name, *WIRE_POINTS[fault.kind])
             elif fault.kind in CALL_POINTS:
                 await self._reach_call(CALL_POINTS[fault.kind])
+                name = await self._parts.find_sender() if len(self._parts.bots) > 1 else name
             self._parts.signal(name, signal.SIGKILL)
 
     async def _reach_request(self, name: str, pattern: bytes, forward: bool) -> None:
@@ -254,16 +276,19 @@ class Injector:
                 await asyncio.sleep(fault.seconds + 0.1)
             case kind:
                 order = Fault("sendMessage", CALLS[kind], probability=0.5, seed=fault.seed)
+                order.error_code, order.description = REFUSALS.get(kind, REFUSALS["server error"])
                 match kind:
                     case "too many requests":
                         order.count, order.retry_after = 3, chance.randint(1, 4)
-                        order.error_code = 429
                         order.description = f"Too Many Requests: retry after {order.retry_after}"
                     case "markup refused":
-                        order.error_code, order.parameter = 400, "entities"
-                        order.description = "Bad Request: can't parse entities: Unsupported start tag"
+                        order.parameter = "entities"
                     case "slow updates":
                         order.method, order.count, order.seconds = "getUpdates", 3, fault.seconds
+                    case "shuffled updates":
+                        order.method, order.count = "getUpdates", 5
+                    case "webhook repeated" | "webhook lost":
+                        order.method, order.count, order.seconds = WEBHOOK, 2, fault.seconds
                 self._sandbox.faults.order(order)
 
     def _block_after_a_question(self) -> None:

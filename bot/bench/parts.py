@@ -1,4 +1,4 @@
-"""The processes that a run breaks: one bot and some workers, each behind its own proxy to Redis.
+"""The processes that a run breaks: a bot, or several with a webhook, and some workers, each behind its own proxy to Redis.
 
 What ends, for whatever reason, is started again a moment later, as docker compose does.
 """
@@ -11,6 +11,9 @@ from collections import Counter
 from types import TracebackType
 from typing import Self
 
+from aiohttp import ClientError, ClientSession, ClientTimeout
+
+from bot.bench.balancer import Balancer, free_ports
 from bot.bench.tcp_proxy import TcpProxy
 from bot.stack import Stack
 
@@ -23,16 +26,23 @@ BOT = "bot"
 class Parts:
     """Keeps the parts running from entering to leaving the context."""
 
-    def __init__(self, stack: Stack, redis_socket: str, workers: int) -> None:
+    def __init__(self, stack: Stack, redis_socket: str, workers: int, bots: int = 1) -> None:
         self.workers = [f"worker-{number + 1}" for number in range(workers)]
-        self.proxies = {name: TcpProxy(redis_socket) for name in (BOT, *self.workers)}
+        self.bots = [f"{BOT}-{number + 1}" for number in range(bots)] if bots > 1 else [BOT]
+        self.proxies = {name: TcpProxy(redis_socket) for name in (*self.bots, *self.workers)}
         self.restarts: Counter[str] = Counter()
         self.crashes: list[str] = []
+        self._ports: dict[str, int] = {}
         self._stack = stack
         self._exit = contextlib.AsyncExitStack()
 
     async def __aenter__(self) -> Self:
         async with contextlib.AsyncExitStack() as undo:
+            if len(self.bots) > 1:
+                ports = free_ports(len(self.bots))
+                self._ports = dict(zip(self.bots, ports, strict=True))
+                balancer = await undo.enter_async_context(Balancer(ports))
+                self._stack.settings["KEFU_WEBHOOK_URL"] = balancer.url
             for proxy in self.proxies.values():
                 await undo.enter_async_context(proxy)
             keepers = [asyncio.create_task(self._keep_running(name)) for name in self.proxies]
@@ -55,9 +65,21 @@ class Parts:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(process.pid, number)
 
+    async def find_sender(self) -> str:
+        """The bot that delivers; any of them while none says that it does."""
+        async with ClientSession(timeout=ClientTimeout(total=2)) as session:
+            for name, port in self._ports.items():
+                with contextlib.suppress(ClientError, TimeoutError):
+                    async with session.get(f"http://127.0.0.1:{port}/health") as response:
+                        if (await response.json())["leader"]:
+                            return name
+        return self.bots[0]
+
     async def _keep_running(self, name: str) -> None:
-        command = BOT if name == BOT else "worker"
+        command = BOT if name in self.bots else "worker"
         settings = {"KEFU_REDIS_URL": self.proxies[name].redis_url}
+        if name in self._ports:
+            settings["KEFU_HTTP_PORT"] = str(self._ports[name])
         while True:
             process = await self._stack.start(command, name, settings)
             code = await process.wait()

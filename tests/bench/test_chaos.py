@@ -8,13 +8,21 @@ import sys
 import pytest
 
 from bot.bench.chaos import Options, run_chaos
-from bot.bench.injector import KINDS, plan_faults
+from bot.bench.injector import kinds_for, plan_faults
 
 WORKERS = ("worker-1", "worker-2")
 
 
+@pytest.mark.parametrize("bots", [("bot",), ("bot-1", "bot-2")])
+def test_every_kind_comes_and_every_bot_is_hit(bots: tuple[str, ...]) -> None:
+    every = kinds_for(bots)
+    planned = plan_faults(len(every), 100, WORKERS, 3, bots)
+    assert sorted((fault.family, fault.kind) for fault in planned) == sorted(every)
+    assert {fault.target for fault in planned if fault.family == "bot"} == set(bots)
+
+
 def test_a_seed_plans_the_same_faults_and_every_kind_comes() -> None:
-    every = sum(map(len, KINDS.values()))
+    every = len(kinds_for(("bot",)))
     planned = plan_faults(every, 100, WORKERS, seed=3)
     assert planned == plan_faults(every, 100, WORKERS, seed=3) != plan_faults(every, 100, WORKERS, seed=4)
     assert len({fault.name for fault in planned}) == every

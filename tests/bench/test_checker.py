@@ -109,6 +109,13 @@ def test_only_a_reply_that_was_given_up_may_be_missing() -> None:
     assert broken(found) == [("missing", 2)]
 
 
+def test_a_reply_that_telegram_refused_may_be_missing_where_it_was_counted_and_named() -> None:
+    script = "> c7-m0\n> c7-m1\n< c7-m1\n> c7-m2"
+    found = verdict(script, Evidence(refused={(CHAT, 0)}, refusals=1))
+    assert ([f.number for f in found.refused], [f.number for f in found.lost]) == ([0], [2])
+    assert [f.number for f in verdict(script, Evidence(refused={(CHAT, 0)})).lost] == [0, 2]
+
+
 def test_without_the_echo_a_reply_answers_what_is_open() -> None:
     assert broken(verdict("> c7-m0\n< Two days.\n> c7-m1\n< By card.", echoes=False)) == []
     assert broken(verdict("> c7-m0\n< Two days.\n> c7-m1", echoes=False)) == [("missing", 1)]
