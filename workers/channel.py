@@ -5,6 +5,7 @@ after any error, a lost reply included. Knows nothing of Telegram and nothing of
 """
 
 import asyncio
+import contextlib
 import math
 import re
 import time
@@ -17,6 +18,7 @@ from typing import Any, Literal
 import redis
 import redis.asyncio
 import rq
+from pydantic import ValidationError
 from redis.asyncio.connection import AbstractConnection as AsyncConnection
 from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import NoBackoff
@@ -426,8 +428,11 @@ class Channel:
 
     def _with_pending(self, pipe: Pipeline, chat_id: int, entry: OutboxEntry) -> OutboxEntry:
         raw = pipe.lrange(self.names.inbox(chat_id), 0, -1)
-        pending = tuple(read_message(item).id for item in raw)
-        return entry.model_copy(update={"answers": entry.answers + pending})
+        pending = []
+        for item in raw:
+            with contextlib.suppress(ValidationError):  # no record at all, so it is nobody's message
+                pending.append(read_message(item).id)
+        return entry.model_copy(update={"answers": (*entry.answers, *pending)})
 
     def queue_reply(self, pipe: Pipeline, entry: OutboxEntry) -> None:
         """Add to a transaction what puts a reply into its chat's outbox."""

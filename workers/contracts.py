@@ -65,13 +65,13 @@ def read_message(raw: str | bytes) -> CustomerMessage:
 
 
 class _Letterhead(Contract):
-    """What every version's CustomerMessage has."""
+    """What every version's CustomerMessage has, or what can do without."""
 
     id: str = Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")
-    chat_id: int
-    user_id: int
+    chat_id: int = 0
+    user_id: int = 0
     language: str = "en"
-    accepted_at: float
+    accepted_at: float = 0.0
 
 
 class Button(Contract):

@@ -102,7 +102,7 @@ class Mailbox:
             turn, attempts, *raw = rest
             return Work(int(turn), int(attempts), _leading_run(raw))
 
-        args: list[Arg] = [execution, job_id, chat_id, "" if alone else SUSPECT_ATTEMPTS]
+        args: list[Arg] = [execution, job_id, chat_id, "" if alone else SUSPECT_ATTEMPTS, names.stats]
         return Call(load_script("claim"), [*keys, *self._registries], args, read, self._redis)
 
     def grown(self, chat_id: int, execution: str, work: Work) -> Call[Work | None]:

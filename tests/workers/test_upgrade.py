@@ -92,9 +92,19 @@ def test_a_message_of_an_unknown_kind_gets_an_apology_and_does_not_go_round(floo
     assert not floor.redis.exists(floor.names.waiting)
 
 
+def test_what_is_no_record_at_all_is_dropped_and_counted(floor: ShopFloor) -> None:
+    floor.redis.rpush(floor.names.inbox(5), "no JSON", "[1]", '{"id": 3}')
+    floor.say("hello")
+    floor.start_worker(burst=True).wait(20)
+    assert floor.texts() == ["hello"]
+    assert floor.redis.hget(floor.names.stats, "garbage") == b"3"
+    assert floor.jobs() == {}
+
+
 def test_forget_works_on_a_message_of_an_unknown_kind(floor: ShopFloor) -> None:
     floor.say("hello")
     rewrite_inbox(floor.redis, floor, kind="hologram")
+    floor.redis.rpush(floor.names.inbox(5), "no record at all")
     assert floor.channel.forget(100, 5, notice())
     assert floor.replies()[0].answers == ("m1",)
 

@@ -1,6 +1,7 @@
 -- CLAIM: an execution asks to answer a chat.
 -- KEYS  claim, inbox, waiting, session, then every started registry
--- ARGV  execution, job, chat, and attempts from which the turn may only be taken by who runs it alone, or ""
+-- ARGV  execution, job, chat, and attempts from which the turn may only be taken by who runs it alone, or "",
+--       stats
 -- Returns {"claimed", turn, attempts, message, ...}, or one word:
 --   stale   the execution has lost its lease: a newer one has the job
 --   person  a person has the conversation
@@ -23,6 +24,15 @@ if redis.call('HGET', KEYS[4], 'owner') == 'person' then
 end
 local holder = redis.call('HGET', KEYS[1], 'execution')
 if holder and holder ~= execution and lives(holder) then return {'held'} end
+-- What is no record at all is nobody's message, and whoever reads it would fail on it for ever.
+for _, raw in ipairs(redis.call('LRANGE', KEYS[2], 0, -1)) do
+  local is_json, message = pcall(cjson.decode, raw)
+  local id = is_json and type(message) == 'table' and message.id
+  if type(id) ~= 'string' or #id > 64 or not string.match(id, '^[%w_-]+$') then
+    redis.call('LREM', KEYS[2], 1, raw)
+    redis.call('HINCRBY', ARGV[5], 'garbage', 1)
+  end
+end
 if redis.call('LLEN', KEYS[2]) == 0 then
   redis.call('DEL', KEYS[1])
   redis.call('ZREM', KEYS[3], chat)
