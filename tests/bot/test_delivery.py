@@ -214,6 +214,23 @@ async def test_a_new_leader_takes_a_send_without_outcome_for_unknown(idle_shop: 
     assert shop.count("sends_unknown") == 1
 
 
+async def test_a_stop_lets_arrive_what_is_on_its_way_and_begins_nothing(idle_shop: Shop) -> None:
+    shop = idle_shop
+    bot = await shop.start_bot()
+    await shop.client.fault("sendMessage", mode="slow", seconds=1.5)
+    shop.reply(1, "on its way")
+    await shop.until(lambda: not shop.sandbox.faults._orders, 15)
+    bot.cancel()
+    await asyncio.sleep(0)
+    shop.reply(2, "not begun")
+    await asyncio.gather(bot, return_exceptions=True)
+    assert await shop.texts(1) == ["on its way"] and await shop.texts(2) == []
+    assert (shop.count("sent"), shop.count("sends_unknown")) == (1, 0)
+    assert not shop.redis.exists(shop.names.outbox_leader, shop.names.poller)
+    await shop.start_bot()
+    assert (await shop.client.wait_for_reply(2, timeout=20))["text"] == "not begun"
+
+
 async def test_of_two_bots_one_delivers_and_the_other_takes_over(idle_shop: Shop) -> None:
     shop = idle_shop
     hook = {"webhook_url": "http://127.0.0.1:1/hook"}
