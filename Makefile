@@ -1,4 +1,4 @@
-# make setup | demo | test | check. Each sets up what it needs in .venv.
+# make setup | demo | test | fuzz | check. Each sets up what it needs in .venv.
 # PIP_FLAGS reaches pip, for example to name another package index (README, "Installing").
 
 PYTHON ?= python3
@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: setup demo test check clean
+.PHONY: setup demo test fuzz check clean
 
 setup: $(READY)
 
@@ -24,6 +24,12 @@ demo: $(READY)
 
 test: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+
+INPUTS ?= 100000
+SEED ?= 1
+
+fuzz: $(READY)
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.fuzz --inputs $(INPUTS) --seed $(SEED)
 
 check: $(READY)
 	$(BIN)/ruff check .

@@ -10,6 +10,7 @@ import logging
 import secrets
 import time
 from collections.abc import Callable
+from typing import Any
 
 import aiohttp
 from aiogram import Bot
@@ -352,7 +353,7 @@ class SendUnread(SendMessage):
     Read as a message, a response that aiogram cannot decode would pass for an unknown outcome, and be sent twice.
     """
 
-    __returning__ = dict  # type: ignore[assignment]
+    __returning__ = Any  # type: ignore[assignment]
 
 
 def _send_message(chat_id: int, part: Part) -> SendUnread:
@@ -370,7 +371,9 @@ def _is_gone(error: Exception) -> bool:
     """Whether the customer can no longer be reached by this bot."""
     if isinstance(error, TelegramForbiddenError):
         return True
-    return isinstance(error, TelegramBadRequest) and any(reason in error.message.lower() for reason in _GONE)
+    # aiogram's message is None if Telegram, or whoever answered in its place, gave no description.
+    said = (error.message or "").lower() if isinstance(error, TelegramBadRequest) else ""
+    return any(reason in said for reason in _GONE)
 
 
 def _about(turn: Turn) -> dict[str, object]:

@@ -11,7 +11,6 @@ import logging
 from typing import Any
 
 from aiogram import Bot, Dispatcher
-from aiogram.dispatcher.middlewares.user_context import UserContextMiddleware
 from aiogram.exceptions import AiogramError
 from aiogram.methods import DeleteWebhook, TelegramMethod
 from aiogram.types import Update
@@ -57,8 +56,14 @@ class _Taken:
     @property
     def chat_id(self) -> int | None:
         """The chat in whose order it belongs; None if it belongs to none."""
-        chat = UserContextMiddleware.resolve_event_context(self.update).chat if self.update else None
-        return chat.id if chat else None
+        for event in self.raw.values():
+            if isinstance(event, dict):
+                # A pressed button stands under a message, which has the chat.
+                inner = event if "chat" in event else event.get("message")
+                chat = inner.get("chat") if isinstance(inner, dict) else None
+                chat_id = chat.get("id") if isinstance(chat, dict) else None
+                return chat_id if isinstance(chat_id, int) else None
+        return None
 
 
 class Polling:
@@ -92,7 +97,10 @@ class Polling:
         taken = sorted(map(_Taken, batch), key=lambda one: one.update_id or 0)
         for one in taken:
             await self._decode(one)
-            waiting.setdefault(one.chat_id, []).append(one)
+            if one.update is not None:
+                waiting.setdefault(one.chat_id, []).append(one)
+            else:
+                one.is_safe = True
         try:
             async with asyncio.TaskGroup() as group:
                 for chat in waiting.values():
@@ -104,8 +112,8 @@ class Polling:
 
     async def _take_in_order(self, chat: "list[_Taken]") -> None:
         for one in chat:
-            if one.update is not None:
-                await self._feed(one.update)
+            assert one.update is not None
+            await self._feed(one.update)
             one.is_safe = True
 
     async def _decode(self, one: "_Taken") -> None:

@@ -3,10 +3,12 @@
 Pure: no network, no Redis, no clock. Formatting is entities only, so nothing in an answer is ever read as markup.
 """
 
+import itertools
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from aiogram.types import InlineKeyboardButton, InlineKeyboardMarkup, LinkPreviewOptions, MessageEntity
 from aiogram.utils.formatting import Bold, Italic, Text, sizeof
@@ -24,6 +26,14 @@ _BORDERS = tuple(
     re.compile(pattern) for pattern in (r"\n\s*\n", r"\n", r"[.!?…]+[\"'”’)]*\s|[。！？；]+[”’）」]*", r"\s+")
 )
 """Where a text may be cut, best first: paragraph, line, sentence, word."""
+
+_BUTTONS_IN_ROW, _BUTTONS = 8, 100
+"""What Telegram draws; more is refused together with the message."""
+
+_VISIBLE = re.compile(
+    r"[^\x00-\x20\xa0\u030a\u0333\u033f\u1680\u180e\u2000-\u200f\u2028-\u202f\u205f\u2800\u3000\ufeff\ufffc]"
+)
+"""A character that Telegram does not take for nothing: a message without any is refused as empty, however long."""
 
 _JOINERS = "\u200d\ufe0e\ufe0f\u20e3"
 
@@ -63,7 +73,7 @@ def render_reply(reply: Reply, *, private: bool) -> list[Part]:
     if parts and rows:
         last = parts[-1]
         above = last.keyboard.inline_keyboard if last.keyboard else []
-        keyboard = InlineKeyboardMarkup(inline_keyboard=[*above, *rows])
+        keyboard = InlineKeyboardMarkup(inline_keyboard=_within_limit([*above, *rows]))
         parts[-1] = Part(last.text, last.entities, keyboard, last.preview)
     return parts
 
@@ -78,12 +88,12 @@ def split_text(
 ) -> Iterator[tuple[str, list[MessageEntity]]]:
     """Cut a text into messages at the best border there is; an entity across a cut goes on in the next one.
 
-    Joined, the pieces are the text again, but for pieces of white space only, which Telegram refuses.
+    Joined, the pieces are the text again, but for those in which there is nothing to see, which Telegram refuses.
     """
     start = 0
     for piece in _pieces(text, limit):
         end = start + sizeof(piece)
-        if piece.strip():
+        if _is_visible(piece):
             yield piece, [part for entity in entities if (part := _part_of_entity(entity, start, end))]
         start = end
 
@@ -160,7 +170,9 @@ def _render_card(card: ProductCard, language: Language, private: bool) -> Iterat
     )
     rows = _keyboard_rows(buttons, private)
     keyboard = InlineKeyboardMarkup(inline_keyboard=rows) if rows else None
-    preview = LinkPreviewOptions(url=card.image_url, show_above_text=True) if card.image_url else None
+    preview = None
+    if card.image_url and _is_link(card.image_url):
+        preview = LinkPreviewOptions(url=card.image_url, show_above_text=True)
     pieces = list(split_text(*Text(*lines).render()))
     for text, entities in pieces[:-1]:
         yield Part(text, tuple(entities), preview=preview)
@@ -170,18 +182,41 @@ def _render_card(card: ProductCard, language: Language, private: bool) -> Iterat
 
 def _keyboard_rows(rows: Sequence[Sequence[Button]], private: bool) -> list[list[InlineKeyboardButton]]:
     """Rows without the buttons that Telegram would refuse the whole message for."""
-    drawn = (
-        [
-            InlineKeyboardButton(text=button.text, url=button.url, callback_data=button.data)
-            for button in row
-            if _is_usable(button, private)
-        ]
-        for row in rows
-    )
-    return [row for row in drawn if row]
+    drawn = []
+    for row in rows:
+        usable = [button for button in row if _is_usable(button, private)]
+        for start in range(0, len(usable), _BUTTONS_IN_ROW):
+            drawn.append([_draw_button(button) for button in usable[start : start + _BUTTONS_IN_ROW]])
+    return drawn
+
+
+def _within_limit(rows: Sequence[list[InlineKeyboardButton]]) -> list[list[InlineKeyboardButton]]:
+    """The first rows, as many as one keyboard may have buttons."""
+    sizes = itertools.accumulate(map(len, rows))
+    return [row for row, size in zip(rows, sizes, strict=True) if size <= _BUTTONS]
+
+
+def _draw_button(button: Button) -> InlineKeyboardButton:
+    return InlineKeyboardButton(text=button.text, url=button.url, callback_data=button.data)
 
 
 def _is_usable(button: Button, private: bool) -> bool:
+    if not _is_visible(button.text):
+        return False
     if button.url is not None:
-        return button.data is None
+        return button.data is None and _is_link(button.url)
     return private and button.data is not None and 0 < len(button.data.encode()) <= CALLBACK_LIMIT
+
+
+def _is_link(url: str) -> bool:
+    """Whether Telegram opens the address; without a dot in its host it opens none."""
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and "." in host.strip(".") and not re.search(r"\s", url)
+
+
+def _is_visible(text: str) -> bool:
+    return _VISIBLE.search(text) is not None

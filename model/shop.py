@@ -444,6 +444,9 @@ def _read_rows(path: Path, kind: type[AnyRow], problems: list[str]) -> list[AnyR
         except ValidationError as error:
             problems.append(f"{path.name}, line {number}: {_explain(error)}")
             continue
+        except ValueError as error:  # pydantic lets some of Decimal's own through
+            problems.append(f"{path.name}, line {number}: a number that cannot be read ({error}).")
+            continue
         if row.id in line_of:
             problems.append(
                 f"{path.name}, line {number}: id {row.id!r} stands in line {line_of[row.id]} already;"

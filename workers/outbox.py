@@ -58,7 +58,11 @@ if not head then
     redis.call('SREM', chats, chat)
     return {'empty'}
 end
-local entry = cjson.decode(head)
+local is_json, entry = pcall(cjson.decode, head)
+if not is_json or type(entry) ~= 'table' or type(entry.id) ~= 'string' or type(entry.reply) ~= 'table' then
+    -- The caller cannot read it either, and strikes it off as refused: it must not stay at the head for ever.
+    entry = {id = '', reply = {}}
+end
 local saved = redis.call('HMGET', sending, 'entry', 'state', 'part', 'try', 'attempt')
 local state, part, try = saved[2], tonumber(saved[3]), tonumber(saved[4])
 if saved[1] ~= entry.id then

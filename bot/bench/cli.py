@@ -3,7 +3,7 @@
 import asyncio
 import json
 import sys
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NoReturn
 
 import typer
 from rich.console import Console
@@ -83,12 +83,20 @@ def pipeline(
     always: Annotated[
         bool, typer.Option("--always/--no-always", help="Measure Redis with appendfsync always too.")
     ] = True,
+    soak: Annotated[
+        float,
+        typer.Option(
+            min=0, metavar="MINUTES", help="Instead, chat for so long and see whether memory stays flat."
+        ),
+    ] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as one JSON object.")] = False,
 ) -> None:
     """Measure what everything but the generation costs, beside an aiogram bot on stock RQ.
 
     Example: kefu bench pipeline --seconds 3 --chats 10,1000 --rates 50 --no-always
     """
+    if soak:
+        _soak(soak, as_json)
     from bot.bench.pipeline import Options, run_pipeline
     from bot.bench.table import show_pipeline
     from bot.stack import StackError
@@ -117,6 +125,28 @@ def pipeline(
         print(json.dumps(figures))
     else:
         show_pipeline(figures, Console())
+
+
+def _soak(minutes: float, as_json: bool) -> NoReturn:
+    from bot.bench.soak import run_soak
+    from bot.bench.table import show_soak
+    from bot.stack import StackError
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("starting", total=1.0)
+        try:
+            figures = asyncio.run(
+                run_soak(minutes, lambda what, done: progress.update(task, description=what, completed=done))
+            )
+        except StackError as error:
+            print(f"kefu bench pipeline: {error}", file=sys.stderr)
+            raise typer.Exit(1) from None
+    if as_json:
+        print(json.dumps(figures))
+    else:
+        show_soak(figures, Console())
+    raise typer.Exit(0 if figures["flat"] and not figures["unanswered"] else 1)
 
 
 @bench.command()

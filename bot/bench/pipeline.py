@@ -154,11 +154,16 @@ class Rival:
             await asyncio.gather(counting, return_exceptions=True)
         return sent / max(self.load.answered - before, 1)
 
+    @property
+    def pids(self) -> dict[str, int]:
+        """Its processes."""
+        running = {name: process.pid for name, process in self._stack.processes.items()}
+        return running | {"redis": self._redis_pid}
+
     async def _spent(self) -> Cost:
         info = await self.redis.info("everything")
         calls = (v["calls"] for name, v in info.items() if name.startswith("cmdstat_"))
-        pids = {name: process.pid for name, process in self._stack.processes.items()}
-        pids |= {"redis": self._redis_pid, "telegram": os.getpid()}
+        pids = {**self.pids, "telegram": os.getpid()}
         return Cost(
             time.monotonic(),
             self.load.answered,
@@ -261,11 +266,12 @@ async def _compare(
 @contextlib.asynccontextmanager
 async def _both(fsync: Fsync) -> AsyncIterator[list[Rival]]:
     async with contextlib.AsyncExitStack() as exits:
-        yield [await exits.enter_async_context(_rival(name, fsync)) for name in ("kefu", "naive")]
+        yield [await exits.enter_async_context(one_rival(name, fsync)) for name in ("kefu", "naive")]
 
 
 @contextlib.asynccontextmanager
-async def _rival(name: str, fsync: Fsync) -> AsyncIterator[Rival]:
+async def one_rival(name: str, fsync: Fsync) -> AsyncIterator[Rival]:
+    """A stack of its own: `kefu` or `naive`. Raises StackError."""
     with tempfile.TemporaryDirectory(prefix="kefu-", dir="/tmp") as folder:
         async with RedisServer(Path(folder), fsync) as server, server.client() as redis:
             stack = Stack(

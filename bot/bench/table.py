@@ -27,6 +27,25 @@ def show_pipeline(figures: Mapping[str, Any], console: Console) -> None:
     console.print(f"{figures['cores']} cores; load of the machine before the run: {figures['other_load']}")
 
 
+def show_soak(figures: Mapping[str, Any], console: Console) -> None:
+    """Print how large everything was in the course of a soak, and the verdict."""
+    samples = figures["samples"]
+    table = Table(box=None, padding=(0, 1, 0, 0))
+    names = list(samples[0]["rss_mb"])
+    for name in ("minute", "answered", *(f"{name} MB" for name in names), "Redis data MB"):
+        table.add_column(name, justify="right")
+    for sample in samples[:: max(1, len(samples) // 10)]:
+        sizes = (f"{sample['rss_mb'][name]:.1f}" for name in names)
+        table.add_row(f"{sample['minute']:.1f}", str(sample["answered"]), *sizes, f"{sample['redis_mb']:.1f}")
+    console.print(table)
+    console.print(
+        f"{figures['rate']} messages/s for {figures['minutes']} minutes, {figures['unanswered']} without a reply; "
+        f"{figures['redis_bytes_a_message']} bytes a message stay in Redis for 48 h"
+    )
+    grown = ", ".join(figures["grown"])
+    console.print(f"Memory grows: {grown}." if grown else "Memory is flat.")
+
+
 def _table(title: str, part: Mapping[str, Any]) -> Table:
     table = Table(title=title, title_justify="left", box=None, padding=(0, 1, 0, 0))
     numbers = ("msgs/s", "p50", "p99", "cmds", *_PROCESSES)

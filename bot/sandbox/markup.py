@@ -42,6 +42,10 @@ _FOUND = re.compile(
       | (?P<hashtag>(?<![\w\#])\#\w*[^\W\d]\w*)""",
     re.VERBOSE,
 )
+_HAS_CONTENT = re.compile(
+    "[^\x00-\x20\u00a0\u030a\u0333\u033f\u1680\u180e\u2000-\u200f\u2028-\u202f\u205f\u2800\u3000\ufeff\ufffc]"
+)
+"""What TDLib leaves of a text that is not empty: control characters, zero-width ones and other spaces do not count."""
 _ALONE = frozenset({"code", "pre"})
 _QUOTES = frozenset({"blockquote", "expandable_blockquote"})
 _NEEDED = {
@@ -70,7 +74,7 @@ def format_text(
     text, entities = _trim(text, entities)
     if utf16_units(text) > limit.high:
         raise bad_request("message is too long" if name == "message" else f"message {name} is too long")
-    if utf16_units(text) < limit.low:
+    if utf16_units(text) < limit.low or (limit.low and not _HAS_CONTENT.search(text)):
         raise bad_request("message text is empty")
     return text, _in_order(entities + _found(text, entities))
 

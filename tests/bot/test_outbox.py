@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 from redis import Redis
 from redis.asyncio import Redis as AsyncRedis
 
@@ -296,3 +297,17 @@ async def test_a_send_that_a_dead_process_left_behind_alerts_once(outbox: Outbox
     (alert,) = redis.lrange(NAMES.alerts, 0, -1)
     assert json.loads(alert) == {"at": json.loads(alert)["at"], "kind": "unknown", "entry": entry(1).id}
     assert redis.hget(NAMES.stats, "sends_unknown") == b"1"
+
+
+@pytest.mark.parametrize("head", ["null", "not JSON", "[1]", '{"id": 5}', '{"id": "e1", "reply": 1}'])
+async def test_a_head_that_is_no_record_does_not_stay_for_ever(
+    head: str, outbox: Outbox, redis: Redis
+) -> None:
+    redis.rpush(NAMES.outbox(CHAT), head)
+    fill(redis, entry(2))
+    await outbox.lead()
+    with pytest.raises(ValidationError):
+        await outbox.begin(CHAT, "a")
+    assert await outbox.settle(CHAT, "a", "refused", last=True)
+    turn = await outbox.begin(CHAT, "b")
+    assert turn.entry and turn.entry.id == "e2"

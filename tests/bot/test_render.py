@@ -1,5 +1,6 @@
 """Replies as Telegram messages: nothing lost, nothing too long, no entity out of range."""
 
+import pytest
 from aiogram.types import MessageEntity
 from aiogram.utils.formatting import sizeof
 from hypothesis import given
@@ -17,6 +18,11 @@ characters = st.sampled_from("ab  \n\n.。！é\u0301😀👩\u200d👧🇩🇪�
 texts = st.text(characters, max_size=300)
 
 
+def visible(text: str) -> str:
+    """What there is to see in a text of `characters`."""
+    return "".join(text.split()).replace("\u200d", "")
+
+
 def bold(offset: int, length: int) -> MessageEntity:
     return MessageEntity(type="bold", offset=offset, length=length)
 
@@ -32,23 +38,28 @@ def test_pieces_are_the_text_and_keep_its_entities(
     size = sizeof(text)
     entities = [bold(start, min(length, size - start)) for start, length in spans if start < size]
     pieces = list(split_text(text, entities, limit))
-    assert "".join("".join(piece.split()) for piece, _ in pieces) == "".join(text.split())
+    assert visible("".join(piece for piece, _ in pieces)) == visible(text)
     covered = 0
     for piece, parts in pieces:
-        assert 0 < sizeof(piece) <= limit and piece.strip()
+        assert 0 < sizeof(piece) <= limit and visible(piece)
         assert all(
             0 <= part.offset and part.length > 0 and part.offset + part.length <= sizeof(piece)
             for part in parts
         )
         covered += sum(part.length for part in parts)
-    if len(pieces) <= 1 and text.strip():
+    if len(pieces) <= 1 and visible(text):
         assert covered == sum(entity.length for entity in entities)
 
 
 @given(text=texts.filter(lambda text: not text.isspace()), limit=st.integers(8, 60))
 def test_without_white_space_pieces_join_exactly(text: str, limit: int) -> None:
-    dense = "".join(text.split())
-    assert "".join(piece for piece, _ in split_text(dense, (), limit)) == dense
+    dense = "x".join(text.split()) + "x"
+    if not visible(dense[:-1]):
+        return
+    pieces = [piece for piece, _ in split_text(dense, (), limit)]
+    # Only a piece without anything to see, which Telegram refuses, is left out.
+    assert visible("".join(pieces)) == visible(dense)
+    assert "".join(pieces) == dense or "\u200d" * 8 in dense
 
 
 def test_an_entity_over_a_cut_covers_the_same_words() -> None:
@@ -130,3 +141,39 @@ def test_a_reply_without_words_has_no_parts() -> None:
 def test_a_draft_is_one_message_long() -> None:
     assert draft_text("") == ""
     assert sizeof(draft_text("😀" * 5000)) <= TEXT_LIMIT
+
+
+@pytest.mark.parametrize("text", ["\u200b", "\0\n\0", "\u200d\u2800", "\ufeff \u202e"])
+def test_a_text_of_invisible_characters_is_nothing_to_send(text: str) -> None:
+    assert render_reply(Reply(kind="answer", language="en", text=text), private=True) == []
+    seen = render_reply(Reply(kind="answer", language="en", text=text, source="FAQ"), private=True)
+    assert [part.text.strip() for part in seen] == [f"{text}\n\nSource: FAQ".strip()]
+
+
+def test_a_button_without_words_or_with_a_wrong_address_spoils_no_reply() -> None:
+    wrong = [
+        Button(text=" ", url="https://a.example"),
+        Button(text="go", url="localhost"),
+        Button(text="\u200b", data="x"),
+    ]
+    right = Button(text="go", url="https://a.example")
+    (part,) = render_reply(
+        Reply(kind="answer", language="en", text="x", buttons=((*wrong, right),)), private=True
+    )
+    assert part.keyboard and [[button.url for button in row] for row in part.keyboard.inline_keyboard] == [
+        [right.url]
+    ]
+
+
+def test_a_ninth_button_goes_to_the_next_row_and_a_hundred_and_first_nowhere() -> None:
+    rows = tuple(tuple(Button(text=str(number), data="x") for number in range(9)) for _ in range(12))
+    (part,) = render_reply(Reply(kind="answer", language="en", text="x", buttons=rows), private=True)
+    assert part.keyboard
+    sizes = [len(row) for row in part.keyboard.inline_keyboard]
+    assert sizes[:3] == [8, 1, 8] and sum(sizes) <= 100
+
+
+def test_a_picture_without_a_web_address_is_left_out() -> None:
+    card = CARD.model_copy(update={"image_url": "teapot.jpg"})
+    (part,) = render_reply(Reply(kind="suggestions", language="en", text="", cards=(card,)), private=True)
+    assert part.preview is None

@@ -84,6 +84,11 @@ def test_a_folder_without_a_shop_says_what_to_do(tmp_path: Path) -> None:
         Shop.load(tmp_path)
 
 
+def test_a_price_that_is_a_list_is_refused_with_its_line(tmp_path: Path) -> None:
+    with pytest.raises(ShopError, match=r"products\.jsonl, line 2"):
+        Shop.load(write(tmp_path, "products.jsonl", MUG, MUG | {"id": "M2", "price": [2, [1], 0]}))
+
+
 def test_bytes_that_are_no_utf8_are_a_broken_row(tmp_path: Path) -> None:
     write(tmp_path, "products.jsonl", MUG)
     (tmp_path / "products.jsonl").write_bytes(b'{"id": "\xff"}')

@@ -116,3 +116,9 @@ def test_whatever_parses_has_entities_inside_its_text(parts: list[str]) -> None:
 def test_an_address_ends_where_chinese_text_begins() -> None:
     (found,) = find_entities("也可以发邮件到a.b@shop.example，或打电话")
     assert (found["type"], found["offset"], found["length"]) == ("email", 7, 16)
+
+
+@pytest.mark.parametrize("text", ["\u200b", "\0", "\u200f\u2800\n", "\ufeff"])
+def test_a_text_without_anything_to_see_is_empty(text: str) -> None:
+    with pytest.raises(ApiError, match="text is empty"):
+        format_text(text, None, [], LIMIT)
