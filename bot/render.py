@@ -8,7 +8,13 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from aiogram.types import InlineKeyboardButton, InlineKeyboardMarkup, LinkPreviewOptions, MessageEntity
+from aiogram.types import (
+    InlineKeyboardButton,
+    InlineKeyboardMarkup,
+    LinkPreviewOptions,
+    MessageEntity,
+    WebAppInfo,
+)
 from aiogram.utils.formatting import Bold, Italic, Text, sizeof
 
 from bot.texts import texts_in
@@ -172,7 +178,12 @@ def _keyboard_rows(rows: Sequence[Sequence[Button]], private: bool) -> list[list
     """Rows without the buttons that Telegram would refuse the whole message for."""
     drawn = (
         [
-            InlineKeyboardButton(text=button.text, url=button.url, callback_data=button.data)
+            InlineKeyboardButton(
+                text=button.text,
+                url=button.url,
+                callback_data=button.data,
+                web_app=WebAppInfo(url=button.app) if button.app is not None else None,
+            )
             for button in row
             if _is_usable(button, private)
         ]
@@ -182,6 +193,13 @@ def _keyboard_rows(rows: Sequence[Sequence[Button]], private: bool) -> list[list
 
 
 def _is_usable(button: Button, private: bool) -> bool:
-    if button.url is not None:
-        return button.data is None
-    return private and button.data is not None and 0 < len(button.data.encode()) <= CALLBACK_LIMIT
+    """Whether it does exactly one thing, and may do it here: only a link works in a group."""
+    match button.url, button.data, button.app:
+        case str(), None, None:
+            return True
+        case None, str(data), None:
+            return private and 0 < len(data.encode()) <= CALLBACK_LIMIT
+        case None, None, str():
+            return private
+        case _:
+            return False

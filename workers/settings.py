@@ -47,6 +47,9 @@ class Settings(BaseSettings):
 
     http_host: str = "127.0.0.1"
     http_port: int = Field(8080, ge=0, le=65535)
+    http_public_url: str | None = Field(
+        None, description="Where admins reach the dashboard; empty: the webhook's host, else this machine"
+    )
     webhook_url: str | None = None
     webhook_secret: SecretStr | None = None
 
@@ -76,7 +79,7 @@ class Settings(BaseSettings):
             raise ValueError("a Telegram user id is a number; write ids like 12345,67890")
         return tuple(map(int, parts))
 
-    @field_validator("telegram_api", "webhook_url")
+    @field_validator("telegram_api", "webhook_url", "http_public_url")
     @classmethod
     def _is_web_address(cls, value: str | None) -> str | None:
         if value is not None and not re.match(r"https?://[^/\s]+(/\S*)?$", value):
