@@ -167,7 +167,10 @@ class Operations:
         registry = queue.failed_job_registry
         with self._redis.pipeline() as pipe:
             pipe.watch(registry.key)
-            if pipe.zscore(registry.key, job_id) is None or not Job.exists(job_id, self._redis):
+            if pipe.zscore(registry.key, job_id) is None:
+                return False
+            if not Job.exists(job_id, self._redis):  # only its name is left
+                self._redis.zrem(registry.key, job_id)
                 return False
             job = Job.fetch(job_id, self._redis, serializer="json")
             job.started_at = job.ended_at = None

@@ -91,10 +91,12 @@ def sample(overview: Overview, at: float) -> Sample:
 
 
 def _points(samples: Sequence[Sample]) -> list[Point]:
-    """With the answers a minute over the minute before each sample; counters that began anew give none."""
+    """With the answers a minute since the sample a minute before, or longer after a gap; counters that began anew
+    give none.
+    """
     points, first = [], 0
     for last in samples:
-        while samples[first].at < last.at - _RATE_SECONDS:
+        while samples[first + 1 : first + 2] and samples[first + 1].at <= last.at - _RATE_SECONDS:
             first += 1
         before = samples[first]
         minutes = (last.at - before.at) / 60
