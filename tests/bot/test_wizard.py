@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import fcntl
+import io
 import os
 import pty
 import subprocess
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 from dotenv import dotenv_values
 
+from bot.cli import main
 from bot.wizard import write_settings
 from tests.bot.conftest import TOKEN, Shop
 from tests.bot.test_process import environment
@@ -133,12 +135,6 @@ async def test_without_a_terminal_the_answers_are_options_and_the_token_comes_by
     assert written["KEFU_BOT_TOKEN"] == TOKEN and written["KEFU_ADMIN_IDS"] == "9,10"
 
 
-async def test_a_token_on_the_command_line_is_refused_and_not_repeated(tmp_path: Path) -> None:
-    code, output, errors = await init(tmp_path, environment(), "--token", TOKEN)
-    assert code == 2 and "history" in errors and TOKEN not in output + errors
-    assert not (tmp_path / ".env").exists()
-
-
 async def test_what_is_wrong_leaves_the_file_as_it_was(idle_shop: Shop, tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("KEFU_MODEL=echo\n")
     code, output, errors = await init(
@@ -150,32 +146,60 @@ async def test_what_is_wrong_leaves_the_file_as_it_was(idle_shop: Shop, tmp_path
     assert (tmp_path / ".env").read_text() == "KEFU_MODEL=echo\n"
 
 
-async def test_nothing_is_replaced_unasked(tmp_path: Path) -> None:
-    before = "# mine\nKEFU_ADMIN_IDS=5\nOTHER='a b' # kept\nKEFU_BOT_TOKEN=7:old\n"
-    (tmp_path / ".env").write_text(before)
-    (tmp_path / ".env").chmod(0o644)
-    options = ("--unchecked", "--token", "-", "--admins", "9", "--model", "echo")
-    code, _, errors = await init(tmp_path, environment(), *options, typed="7:new\n")
-    assert code == 2 and "KEFU_BOT_TOKEN, KEFU_ADMIN_IDS" in errors and "--yes" in errors
-    assert (tmp_path / ".env").read_text() == before
+def init_here(*options: str) -> int:
+    """The exit code of `kefu init`, in this process."""
+    with pytest.raises(SystemExit) as ended:
+        main(["init", *options])
+    return int(ended.value.code or 0)
 
-    code, _, _ = await init(tmp_path, environment(), *options, "--yes", typed="7:new\n")
-    assert code == 0
-    lines = (tmp_path / ".env").read_text().splitlines()
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder, to be in, without any setting in the environment."""
+    for name in [name for name in os.environ if name.startswith("KEFU_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_a_token_on_the_command_line_is_refused_and_not_repeated(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert init_here("--token", TOKEN) == 2
+    output, errors = capsys.readouterr()
+    assert "history" in errors and TOKEN not in output + errors
+    assert not (folder / ".env").exists()
+
+
+def test_nothing_is_replaced_unasked(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = "# mine\nKEFU_ADMIN_IDS=5\nOTHER='a b' # kept\nKEFU_BOT_TOKEN=7:old\n"
+    (folder / ".env").write_text(before)
+    (folder / ".env").chmod(0o644)
+    options = ("--unchecked", "--token", "-", "--admins", "9", "--model", "echo")
+    monkeypatch.setattr(sys, "stdin", io.StringIO("7:new\n"))
+    assert init_here(*options) == 2
+    errors = capsys.readouterr().err
+    assert "KEFU_BOT_TOKEN, KEFU_ADMIN_IDS" in errors and "--yes" in errors
+    assert (folder / ".env").read_text() == before
+
+    monkeypatch.setattr(sys, "stdin", io.StringIO("7:new\n"))
+    assert init_here(*options, "--yes") == 0
+    lines = (folder / ".env").read_text().splitlines()
     assert lines[:4] == ["# mine", "KEFU_ADMIN_IDS=9", "OTHER='a b' # kept", "KEFU_BOT_TOKEN=7:new"]
-    assert (tmp_path / ".env").stat().st_mode & 0o777 == 0o600
+    assert (folder / ".env").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_folder_is_named_from_the_root(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / "my shop").mkdir()
+    monkeypatch.setenv("KEFU_BOT_TOKEN", TOKEN)
+    assert init_here("--unchecked", "--shop", "my shop", "--model", "echo") == 0
+    assert dotenv_values(folder / ".env")["KEFU_SHOP"] == str(folder / "my shop")
+    assert dotenv_values(folder / ".env")["KEFU_BOT_TOKEN"] == TOKEN
 
 
 def test_every_value_is_read_back_as_it_was_written(tmp_path: Path) -> None:
     values = {"A": 'it\'s # a "test" \\ $HOME', "B": "redis://:p%40ss@host:6379/0", "C": "店铺/数据", "D": ""}
     write_settings(tmp_path / ".env", values)
     assert dotenv_values(tmp_path / ".env", interpolate=False) == values
-
-
-async def test_a_folder_is_named_from_the_root(tmp_path: Path) -> None:
-    (tmp_path / "my shop").mkdir()
-    code, _, _ = await init(
-        tmp_path, environment(KEFU_BOT_TOKEN=TOKEN), "--unchecked", "--shop", "my shop", "--model", "echo"
-    )
-    assert code == 0
-    assert dotenv_values(tmp_path / ".env")["KEFU_SHOP"] == str(tmp_path / "my shop")
