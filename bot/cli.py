@@ -160,7 +160,7 @@ def sandbox(
 @app.command()
 def bot(
     http_port: Annotated[
-        int | None, typer.Option(min=0, max=65535, help="Health, metrics and webhook.")
+        int | None, typer.Option(min=0, max=65535, help="Health, metrics, dashboard and webhook.")
     ] = None,
 ) -> None:
     """Run the Telegram front end: long polling, or a webhook if KEFU_WEBHOOK_URL is set.
