@@ -40,11 +40,11 @@ def test_a_paused_queue_is_not_taken_from_and_the_others_are(redis: Redis, opera
     for name in ("support", "bulk"):
         queue_of(redis, name).enqueue("builtins.print", job_id=name)
     operations.act("pause", "support", ADMIN)
-    assert [job.id for job, _, _ in leases.take(5)] == ["bulk"]
+    assert [job.id for job, _, _ in leases.take(5)()] == ["bulk"]
     figures = {queue.name: queue for queue in operations.overview().queues}
     assert figures["support"].paused and not figures["bulk"].paused
     operations.act("resume", "support", ADMIN)
-    assert [job.id for job, _, _ in leases.take(5)] == ["support"]
+    assert [job.id for job, _, _ in leases.take(5)()] == ["support"]
     assert not redis.exists(PAUSED)
 
 
@@ -79,7 +79,7 @@ def test_failed_jobs_go_back_into_their_queue_and_none_is_doubled(
     assert operations.overview().failed == 0
     assert bulk.fetch_job(ids[0]).get_status() == "queued"
     leases = Leases(redis, "w", [bulk], 15)
-    assert len(leases.take(5)) == 2
+    assert len(leases.take(5)()) == 2
 
 
 def test_every_act_is_written_down_newest_first(redis: Redis, operations: Operations) -> None:
