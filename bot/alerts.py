@@ -25,12 +25,15 @@ class Alerts:
             pipe.ltrim(self._names.alerts, 0, ALERTS_KEPT - 1)
             await pipe.execute()
 
+    async def newest(self, count: int) -> list[dict[str, str | int | float]]:
+        """The newest alerts as they were written: `at` in seconds, mostly a `kind`, and details."""
+        return [json.loads(raw) for raw in await self._redis.lrange(self._names.alerts, 0, count - 1)]
+
     async def latest(self, count: int) -> list[str]:
         """The newest alerts, one line each."""
         lines = []
-        for raw in await self._redis.lrange(self._names.alerts, 0, count - 1):
-            alert = json.loads(raw)
-            at = datetime.fromtimestamp(alert.pop("at", 0), UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+        for alert in await self.newest(count):
+            at = datetime.fromtimestamp(float(alert.pop("at", 0)), UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
             details = (str(value) for value in alert.values() if value not in (None, ""))
             lines.append(" · ".join((at, *details)))
         return lines

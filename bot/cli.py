@@ -15,6 +15,8 @@ from workers.settings import SettingsError, load_settings
 
 COMMANDS = {
     "demo": ("bot.cli", "run everything here and chat in the browser"),
+    "init": ("bot.cli", "set up your shop, step by step"),
+    "doctor": ("bot.cli", "look at every part and say what to mend"),
     "sandbox": ("bot.cli", "run Telegram on localhost"),
     "bot": ("bot.cli", "run the Telegram front end"),
     "worker": ("workers.cli", "run a worker that answers"),
@@ -82,6 +84,63 @@ def demo(
 
 
 @app.command()
+def init(
+    token: Annotated[
+        str | None, typer.Option(help="- reads it from standard input; else KEFU_BOT_TOKEN, or a question.")
+    ] = None,
+    admins: Annotated[str | None, typer.Option(help="Telegram user ids, with commas.")] = None,
+    shop: Annotated[str | None, typer.Option(help="Folder of the shop's data.")] = None,
+    model: Annotated[str | None, typer.Option(help="builtin, passages, or a checkpoint's folder.")] = None,
+    redis: Annotated[str | None, typer.Option(help="Address of the Redis.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Replace what .env has.")] = False,
+    unchecked: Annotated[
+        bool, typer.Option("--unchecked", help="Write without looking at anything.")
+    ] = False,
+) -> None:
+    """Set up your shop: asks for token, admins, shop data, model and Redis, checks each, writes .env.
+
+    Without a terminal nothing is asked: what no option gives comes from the environment or stays as it is.
+
+    Example: kefu init
+    Example: echo "$TOKEN" | kefu init --token - --admins 12345 --shop ./shop --redis redis://localhost:6379/0
+    """
+    from pathlib import Path
+
+    from bot.wizard import NotSetUp, read_token, run_wizard
+
+    try:
+        if token not in (None, "-"):
+            raise NotSetUp(
+                "a token on the command line stays in its history: use --token - and standard input, or KEFU_BOT_TOKEN."
+            )
+        given = {
+            "KEFU_BOT_TOKEN": read_token() if token == "-" else None,
+            "KEFU_ADMIN_IDS": admins,
+            "KEFU_SHOP": shop,
+            "KEFU_MODEL": model,
+            "KEFU_REDIS_URL": redis,
+        }
+        run_wizard(given, file=Path(".env"), may_replace=yes, is_checked=not unchecked)
+    except NotSetUp as error:
+        _fail(str(error))
+
+
+@app.command()
+def doctor(
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object with all findings.")] = False,
+) -> None:
+    """Look at Redis, token, webhook, shop data, model, GPU, disk and workers, and say what to do about each.
+
+    Exit code 1 when something must be mended. Changes nothing.
+
+    Example: kefu doctor
+    """
+    from bot.doctor import run_doctor
+
+    raise typer.Exit(run_doctor(as_json=as_json))
+
+
+@app.command()
 def sandbox(
     port: Annotated[int, typer.Option(min=0, max=65535)] = 8081,
     host: Annotated[str, typer.Option()] = "127.0.0.1",
@@ -101,7 +160,7 @@ def sandbox(
 @app.command()
 def bot(
     http_port: Annotated[
-        int | None, typer.Option(min=0, max=65535, help="Health, metrics and webhook.")
+        int | None, typer.Option(min=0, max=65535, help="Health, metrics, dashboard and webhook.")
     ] = None,
 ) -> None:
     """Run the Telegram front end: long polling, or a webhook if KEFU_WEBHOOK_URL is set.

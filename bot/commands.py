@@ -63,6 +63,9 @@ def _admin_commands(texts: Texts) -> list[BotCommand]:
         BotCommand(command="broadcast", description=texts.command_broadcast),
         BotCommand(command="queues", description=texts.command_queues),
         BotCommand(command="stats", description=texts.command_stats),
+        BotCommand(command="dashboard", description=texts.command_dashboard),
+        BotCommand(command="pause", description=texts.command_pause),
+        BotCommand(command="resume", description=texts.command_resume),
     ]
 
 

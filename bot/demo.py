@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import re
 import signal
+import socket
 import sys
 import webbrowser
 from collections.abc import Coroutine
@@ -11,8 +12,9 @@ from typing import TypeVar
 
 from rich.console import Console
 
+from bot.monitor.access import Access, Links
 from bot.sandbox.client import SandboxClient
-from bot.stack import ADMIN_ID, Stack, StackError
+from bot.stack import ADMIN_ID, TOKEN, Stack, StackError
 
 Result = TypeVar("Result")
 
@@ -52,12 +54,19 @@ async def _ask_once(text: str) -> int:
 async def _serve(port: int, open_browser: bool) -> int:
     console = Console()
     with console.status("Starting Redis, Telegram on localhost, the bot and a worker …"):
-        stack = await Stack(port=port).__aenter__()
+        dashboard_port = _free_port()
+        stack = await Stack(port=port, environment={"KEFU_HTTP_PORT": str(dashboard_port)}).__aenter__()
     async with contextlib.AsyncExitStack() as undo:
         undo.push_async_exit(stack)
-        console.print(f"Chat page   [link]{stack.sandbox.url}/[/link]")
+        links = Links(Access(TOKEN, {ADMIN_ID}), f"http://127.0.0.1:{dashboard_port}")
+        for name, address in {
+            "Chat page": f"{stack.sandbox.url}/",
+            "Dashboard": links.for_admin(ADMIN_ID),
+        }.items():
+            console.print(f"{name:10}  [link]{address}[/link]", soft_wrap=True)
         console.print(
-            f"Customers write in the columns; user {ADMIN_ID} is the shop's admin: try /queues there."
+            f"Customers write in the columns; user {ADMIN_ID} is the shop's admin: /queues shows the queues there,"
+            " /dashboard sends a new link when this one is used or ten minutes old."
         )
         console.print("Stop with Ctrl-C.")
         if open_browser:
@@ -68,6 +77,11 @@ async def _serve(port: int, open_browser: bool) -> int:
         await _watching(stack, stopped.wait())
         console.print("Stopping …")
     return 0
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return int(free.getsockname()[1])
 
 
 async def _watching(stack: Stack, wanted: Coroutine[None, None, Result]) -> Result:

@@ -24,6 +24,9 @@ from bot.handlers import make_routers
 from bot.intake import Intake
 from bot.limits import Limits
 from bot.middlewares.intake import IntakeMiddleware
+from bot.monitor.access import Access, Links
+from bot.monitor.dashboard import Dashboard, base_address
+from bot.monitor.series import Series
 from bot.persistence import wait_for_redis
 from bot.polling import Polling
 from bot.quarantine import Quarantine
@@ -101,11 +104,18 @@ async def run(settings: Settings) -> None:
             IntakeMiddleware(sessions, PATIENCE if settings.webhook_url else None)
         )
 
+        series, access = Series(redis, names), Access(bot.token, settings.admin_ids)
+        dashboard = Dashboard(
+            redis, names, operations, alerts, series, access, base_address(settings, settings.http_port)
+        )
+
         app = make_app(redis, names, lambda: delivery.is_leader)
+        app.add_routes(dashboard.routes())
         webhook = Webhook(bot, dispatcher, secret_of(settings), quarantine, origins_of(settings))
         if settings.webhook_url:
             app.router.add_post(path_of(settings.webhook_url), webhook.handle)
         port = await stack.enter_async_context(serve(app, settings.http_host, settings.http_port))
+        dispatcher["links"] = Links(access, base_address(settings, port))
 
         await wait_for_redis(redis)
         me = await call_until_answered(bot, GetMe())
@@ -125,6 +135,7 @@ async def run(settings: Settings) -> None:
             delivery.run(),
             broadcaster.run(),
             courtesies.run(),
+            series.run(dashboard.look, lambda: delivery.is_leader),
             publish_commands(bot, settings.admin_ids),
             _stop_when_refused(delivery),
         )

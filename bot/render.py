@@ -10,7 +10,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from aiogram.types import InlineKeyboardButton, InlineKeyboardMarkup, LinkPreviewOptions, MessageEntity
+from aiogram.types import (
+    InlineKeyboardButton,
+    InlineKeyboardMarkup,
+    LinkPreviewOptions,
+    MessageEntity,
+    WebAppInfo,
+)
 from aiogram.utils.formatting import Bold, Italic, Text, sizeof
 
 from bot.texts import texts_in
@@ -197,15 +203,27 @@ def _within_limit(rows: Sequence[list[InlineKeyboardButton]]) -> list[list[Inlin
 
 
 def _draw_button(button: Button) -> InlineKeyboardButton:
-    return InlineKeyboardButton(text=button.text, url=button.url, callback_data=button.data)
+    return InlineKeyboardButton(
+        text=button.text,
+        url=button.url,
+        callback_data=button.data,
+        web_app=WebAppInfo(url=button.app) if button.app is not None else None,
+    )
 
 
 def _is_usable(button: Button, private: bool) -> bool:
+    """Whether it does exactly one thing, and may do it here: only a link works in a group."""
     if not _is_visible(button.text):
         return False
-    if button.url is not None:
-        return button.data is None and _is_link(button.url)
-    return private and button.data is not None and 0 < len(button.data.encode()) <= CALLBACK_LIMIT
+    match button.url, button.data, button.app:
+        case str(url), None, None:
+            return _is_link(url)
+        case None, str(data), None:
+            return private and 0 < len(data.encode()) <= CALLBACK_LIMIT
+        case None, None, str():
+            return private
+        case _:
+            return False
 
 
 def _is_link(url: str) -> bool:

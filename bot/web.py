@@ -1,4 +1,4 @@
-"""The bot's own HTTP server: `/health` for supervisors, `/metrics` for Prometheus, and room for the webhook.
+"""The bot's own HTTP server: `/health` for supervisors, `/metrics` for Prometheus, and room for dashboard and webhook.
 
 Shows counts and times, never a chat or a text.
 """

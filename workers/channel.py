@@ -39,9 +39,12 @@ WORK_PATTERN = "kefu:*:work"
 WORKER_PREFIX = "kefu:worker:"
 """String: a worker's own figures, by the worker's name; expires soon after its last heartbeat."""
 WORKER_SECONDS = 15
+PAUSED = "kefu:paused"
+"""Set of the queues from which no worker takes jobs until an admin resumes them."""
 
 ALERTS_KEPT = 200
 """The newest alerts of a bot that an admin can still look at."""
+ACTS_KEPT = 100
 
 JOB_FUNCTION = "workers.jobs.answer"
 BROADCAST_FUNCTION = "workers.jobs.prepare_broadcast"
@@ -183,6 +186,20 @@ class Names:
     def alerts(self) -> str:
         """List of what an admin should know, newest first, bounded. Holds no chat id."""
         return self._key("alerts")
+
+    @property
+    def acts(self) -> str:
+        """List of what admins did to the queues, newest first, bounded."""
+        return self._key("acts")
+
+    @property
+    def series(self) -> str:
+        """List of the dashboard's samples, newest first, bounded."""
+        return self._key("series")
+
+    def ticket(self, nonce: str) -> str:
+        """String: this link to the dashboard has been used."""
+        return self._key("ticket", nonce)
 
     def of_chat(self, chat_id: int) -> tuple[str, ...]:
         """Every key that holds something of one chat alone."""

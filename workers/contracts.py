@@ -80,6 +80,7 @@ class Button(Contract):
     text: str
     data: str | None = None
     url: str | None = None
+    app: str | None = Field(default=None, description="https address of a Mini App; in private chats only")
 
 
 class ProductCard(Contract):
@@ -136,3 +137,12 @@ class Turn(Contract):
     question_type: str = ""
     source_id: str = ""
     at: float
+
+
+class Finding(Contract):
+    """What `kefu doctor` has found out about one part. `bad` must be mended; `note` works, but should be known."""
+
+    part: str
+    state: Literal["good", "note", "bad"]
+    text: str
+    remedy: str = Field(default="", description="What to do about it, in one sentence")

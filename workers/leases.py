@@ -17,6 +17,7 @@ from rq.registry import DeferredJobRegistry, FailedJobRegistry, ReadyJobRegistry
 from rq.results import Result
 from rq.utils import now, utcformat
 
+from workers.channel import PAUSED
 from workers.scripts import Arg, Call, Script, load_script
 
 WAKE_ALL = "kefu:all:work"
@@ -44,7 +45,7 @@ class Leases:
         """Take up to `wanted` jobs, the first queue's first; each has its execution and its lease."""
         first = uuid4().int
         fresh = [f"{(first + number) % 2**128:032x}" for number in range(wanted)]
-        args: list[Arg] = [RQ_KEY_PREFIX, self._seconds, self._worker, utcformat(now()), *fresh]
+        args: list[Arg] = [RQ_KEY_PREFIX, self._seconds, self._worker, utcformat(now()), PAUSED, *fresh]
         return self._call(load_script("take"), self._keys, args, self._read_taken)
 
     def _read_taken(self, flat: Sequence[Any]) -> list[Held]:

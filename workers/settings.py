@@ -50,6 +50,9 @@ class Settings(BaseSettings):
 
     http_host: str = "127.0.0.1"
     http_port: int = Field(8080, ge=0, le=65535)
+    http_public_url: str | None = Field(
+        None, description="Where admins reach the dashboard; empty: the webhook's host, else this machine"
+    )
     webhook_url: str | None = None
     webhook_secret: SecretStr | None = None
     webhook_from: Annotated[tuple[Network, ...] | None, NoDecode] = Field(
@@ -96,7 +99,7 @@ class Settings(BaseSettings):
         except ValueError:
             raise ValueError("not a list of networks; write them like 10.0.0.0/8,192.168.1.7") from None
 
-    @field_validator("telegram_api", "webhook_url")
+    @field_validator("telegram_api", "webhook_url", "http_public_url")
     @classmethod
     def _is_web_address(cls, value: str | None) -> str | None:
         if value is not None and not re.match(r"https?://[^/\s]+(/\S*)?$", value):

@@ -86,6 +86,13 @@ EN = Texts(
     stat_line="{name}: {value}",
     stats_empty="Nothing was counted yet.",
     alerts_title="Latest alerts",
+    dashboard_link="Your way into the dashboard. It works once, within {minutes} minutes; do not pass it on.",
+    dashboard_here="Open in Telegram",
+    dashboard_browser="Open in the browser",
+    queue_paused="{line} – paused",
+    queues_paused="Paused: {queues}. Workers finish what they have begun and take nothing more; customers wait until /resume.",
+    queues_resumed="Resumed: {queues}",
+    queue_unknown="There is no queue “{name}”. Name one of: {queues}",
     command_start="Say hello",
     command_help="What I can do",
     command_suggest="Suggest products; add a wish",
@@ -96,6 +103,9 @@ EN = Texts(
     command_broadcast="Write to all customers",
     command_queues="Queues and workers",
     command_stats="Counters",
+    command_dashboard="Open the dashboard",
+    command_pause="Pause a queue, or all of them",
+    command_resume="Resume a queue, or all of them",
     description=(
         "Ask about delivery, returns, payment, your orders and our products, or let me suggest something. "
         "I answer at any hour, from the shop's own pages."

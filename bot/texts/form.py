@@ -69,6 +69,13 @@ class Texts:
     stat_line: str
     stats_empty: str
     alerts_title: str
+    dashboard_link: str
+    dashboard_here: str
+    dashboard_browser: str
+    queue_paused: str
+    queues_paused: str
+    queues_resumed: str
+    queue_unknown: str
 
     command_start: str
     command_help: str
@@ -80,5 +87,8 @@ class Texts:
     command_broadcast: str
     command_queues: str
     command_stats: str
+    command_dashboard: str
+    command_pause: str
+    command_resume: str
     description: str
     short_description: str

@@ -1,15 +1,16 @@
 -- TAKE: pop jobs from all queues in priority order and register them as running, in one step, in RQ's own layout.
 -- A kill at any moment leaves a job either queued or in its started registry with a lease.
 -- KEYS  queue, started registry, queue, started registry, ...
--- ARGV  RQ's prefix, lease, worker, time in RQ's format, an execution id for each job wanted
+-- ARGV  RQ's prefix, lease, worker, time in RQ's format, the set of paused queues, an execution id for each job wanted
 -- Returns {queue number from 0, job, execution, the job's hash, ...}; nothing while RQ's workers are suspended
 local prefix, lease, worker = ARGV[1], tonumber(ARGV[2]), ARGV[3]
 if redis.call('EXISTS', prefix .. ':suspended') == 1 then return {} end
 local clock = redis.call('TIME')
 local now = tonumber(clock[1]) + tonumber(clock[2]) / 1000000
-local taken, next_id = {}, 5
+local taken, next_id = {}, 6
 for i = 1, #KEYS, 2 do
-  while next_id <= #ARGV do
+  local is_paused = redis.call('SISMEMBER', ARGV[5], string.sub(KEYS[i], #prefix + #':queue:' + 1)) == 1
+  while next_id <= #ARGV and not is_paused do
     local job = redis.call('LPOP', KEYS[i])
     if not job then break end
     local job_key = prefix .. ':job:' .. job
