@@ -304,7 +304,10 @@ class GPT(nn.Module):
         Returns the log-probabilities (B, vocab) of the token after the last new one, or None if not to predict.
         """
         window = _Window(cache, first_row, ids, starts)
-        rotation = self.cos[window.positions, None], self.sin[window.positions, None]  # (B, n, 1, 1 or 2, D / 2)
+        rotation = (
+            self.cos[window.positions, None],
+            self.sin[window.positions, None],
+        )  # (B, n, 1, 1 or 2, D / 2)
         h = self._states(ids, rotation, window)  # (B, n, C)
         if self.pointer is not None:
             keys, seen = window.store_copy_keys(self.pointer.key(h))  # (B, S, P), (B, S)
