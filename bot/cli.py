@@ -22,6 +22,7 @@ COMMANDS = {
     "suggest": ("model.cli", "suggest products in this process"),
     "train": ("model.cli", "train a model"),
     "evaluate": ("model.cli", "measure a model on questions it never saw"),
+    "export": ("model.cli", "write weights for transformers and other servers"),
     "bench": ("bot.bench.cli", "measure and break it on purpose"),
 }
 

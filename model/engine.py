@@ -391,6 +391,11 @@ class Engine:
             self._task = asyncio.get_running_loop().create_task(self._run(), name="engine")
         return Stream(row)
 
+    async def idle(self) -> None:
+        """Wait until there is nothing left to do."""
+        if self._task is not None and not self._task.done():
+            await asyncio.wait({self._task})
+
     def forget(self, chat: Hashable) -> None:
         """Keep nothing that was computed for a chat."""
         self._prefixes.forget(chat)

@@ -92,8 +92,7 @@ async def soak(model: GPT, requests: int = 10_000, slots: int = 32, seed: int = 
         if random_.random() < 0.1:
             await asyncio.sleep(random_.random() * 0.02)
     await asyncio.gather(*tasks)
-    while engine.stats.is_busy:
-        await asyncio.sleep(0.01)
+    await engine.idle()
     gc.collect()
     memory.append(resident_mb())
     full = [engine.submit(Request([1], 2)) for _ in range(slots)]  # every slot can still be used at once

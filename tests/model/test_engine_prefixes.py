@@ -79,8 +79,7 @@ def test_cached_equals_uncached_token_by_token_in_any_mix(shape: str, mix: list[
 
     async def play() -> None:
         await asyncio.gather(*map(one, mix))
-        while engine.stats.is_busy:
-            await asyncio.sleep(0)
+        await engine.idle()
 
     asyncio.run(play())
     longest = max(len(ids) + len(got) for ids, got in sequences)
