@@ -12,6 +12,8 @@ import typer
 from rich.console import Console
 from typer.exceptions import TyperException
 
+from model.bench.cli import bench
+
 if TYPE_CHECKING:
     from model.assistant import Assistant
 
@@ -20,6 +22,7 @@ train = typer.Typer(no_args_is_help=True, help="Train a model.")
 app.add_typer(train, name="train")
 evaluate = typer.Typer(no_args_is_help=True, help="Measure answers on questions that no training saw.")
 app.add_typer(evaluate, name="evaluate")
+app.add_typer(bench, name="bench")
 
 
 @app.callback()
