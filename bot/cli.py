@@ -26,7 +26,7 @@ COMMANDS = {
     "bench": ("bot.bench.cli", "measure and break it on purpose"),
 }
 
-OWN_HOME = {("bench", "engine"): "model.cli", ("bench", "soak"): "model.cli"}
+OWN_HOME: dict[tuple[str, ...], str] = {("bench", "engine"): "model.cli", ("bench", "soak"): "model.cli"}
 """Commands of two words whose second word lives elsewhere than the others of the first."""
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)

@@ -26,11 +26,11 @@ _LEAST_GAIN = 1.1
 class Int8Linear(nn.Module):
     """A linear layer (out, in) without a gradient, in 8 bits."""
 
-    def __init__(self, weight: Tensor) -> None:
+    def __init__(self, weight: Tensor, bias: Tensor | None = None) -> None:
         super().__init__()
         engines = torch.backends.quantized.supported_engines
-        self._few = _pack(weight, "fbgemm" if "fbgemm" in engines else torch.backends.quantized.engine)
-        self._many = _pack(weight, "onednn") if "onednn" in engines else self._few
+        self._few = _pack(weight, bias, "fbgemm" if "fbgemm" in engines else "onednn")
+        self._many = _pack(weight, bias, "onednn") if "onednn" in engines else self._few
 
     def forward(self, x: Tensor) -> Tensor:
         rows = x.numel() // x.shape[-1]
@@ -51,6 +51,15 @@ def quantised(model: GPT) -> GPT:
             setattr(layer, name, Int8Linear(getattr(layer, name).weight))
     copied.int8_words = Int8Linear(copied.embedding.weight)
     return copied
+
+
+def quantise_linears(module: nn.Module) -> None:
+    """Put every linear layer inside a module into 8 bits, in place."""
+    for name, child in list(module.named_children()):
+        if isinstance(child, nn.Linear):
+            setattr(module, name, Int8Linear(child.weight, child.bias))
+        else:
+            quantise_linears(child)
 
 
 def in_precision(model: GPT, precision: str = "auto", rows: int = 8) -> GPT:
@@ -86,7 +95,7 @@ def _is_supported() -> bool:
     return bool({"fbgemm", "onednn"} & set(torch.backends.quantized.supported_engines))
 
 
-def _pack(weight: Tensor, engine: str) -> torch.ScriptObject:
+def _pack(weight: Tensor, bias: Tensor | None, engine: str) -> torch.ScriptObject:
     scales = weight.detach().abs().amax(dim=1).clamp_min(1e-8).double() / 127
     before = torch.backends.quantized.engine
     torch.backends.quantized.engine = engine
@@ -96,7 +105,7 @@ def _pack(weight: Tensor, engine: str) -> torch.ScriptObject:
             rounded = torch.quantize_per_channel(
                 weight.detach().float(), scales, torch.zeros(len(scales), dtype=torch.long), 0, torch.qint8
             )
-            return torch.ops.quantized.linear_prepack(rounded, None)
+            return torch.ops.quantized.linear_prepack(rounded, bias)
     finally:
         torch.backends.quantized.engine = before
 
