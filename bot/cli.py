@@ -24,8 +24,12 @@ COMMANDS = {
     "suggest": ("model.cli", "suggest products in this process"),
     "train": ("model.cli", "train a model"),
     "evaluate": ("model.cli", "measure a model on questions it never saw"),
+    "export": ("model.cli", "write weights for transformers and other servers"),
     "bench": ("bot.bench.cli", "measure and break it on purpose"),
 }
+
+OWN_HOME: dict[tuple[str, ...], str] = {("bench", "engine"): "model.cli", ("bench", "soak"): "model.cli"}
+"""Commands of two words whose second word lives elsewhere than the others of the first."""
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -39,7 +43,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     name = arguments[0]
     if name not in COMMANDS:
         _fail(f"there is no command {name!r}; see: kefu --help")
-    commands = importlib.import_module(COMMANDS[name][0]).app
+    module = OWN_HOME.get(tuple(arguments[:2]), COMMANDS[name][0])
+    commands = importlib.import_module(module).app
     try:
         sys.exit(commands(args=arguments, prog_name="kefu", standalone_mode=False))
     except TyperException as error:

@@ -4,6 +4,7 @@ Code finds records and passages, the voice names the question type and writes fr
 was written. Whatever fails on the way, the source itself is the answer: the passage is the floor.
 """
 
+import json
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping, Sequence
 from contextlib import aclosing
@@ -13,10 +14,11 @@ from typing import Literal, Protocol, Self
 
 import torch
 
-from model.check import unsupported
-from model.checkpoint import load, shipped
-from model.decoders import Decision, NativeDecoder, NativeVoice
+from model.check import faithfulness, unsupported
+from model.checkpoint import CheckpointError, load, shipped
+from model.decoders import Decision, ModelError, NativeDecoder, NativeVoice, PromptTooLong
 from model.engine import EngineError
+from model.general import LONGEST_ANSWER, GeneralVoice
 from model.knowledge import Catalogue, Hit, Knowledge, Passage
 from model.literal import fields_of, is_taught, quotes, told_to_the_end
 from model.phrases import phrase
@@ -61,6 +63,9 @@ MAX_QUESTION = 600
 MAX_READ = 4096
 """Characters of a question that retrieval reads: one message's worth, however many were sent together."""
 
+LEAST_FAITHFUL = 0.5
+"""Share of a general model's content words that its source or the question must have."""
+
 ORDER_MATTERS = frozenset({"order_cancel", "order_change", "order_invoice"})
 """Questions on an order that the shop's rules answer, not its record alone."""
 
@@ -75,6 +80,10 @@ class Voice(Protocol):
     @property
     def steps(self) -> int: ...
 
+    def figures(self) -> dict[str, float]:
+        """Counters for monitoring."""
+        ...
+
     def fits(self, prompt: str) -> bool:
         """Whether a prompt leaves room for an answer."""
         ...
@@ -87,6 +96,7 @@ class Voice(Protocol):
         keys: Sequence[int],
         slots: Mapping[int | None, Collection[int]],
         allow_none: bool = True,
+        chat: str = "",
     ) -> AsyncGenerator[Decision | str]:
         """One Decision, then the answer in pieces, each slot whole. Raises EngineError if it cannot end."""
         ...
@@ -101,6 +111,9 @@ class NoVoice:
 
     steps = 0
 
+    def figures(self) -> dict[str, float]:
+        return {}
+
     def fits(self, prompt: str) -> bool:
         return True
 
@@ -112,6 +125,7 @@ class NoVoice:
         keys: Sequence[int],
         slots: Mapping[int | None, Collection[int]],
         allow_none: bool = True,
+        chat: str = "",
     ) -> AsyncGenerator[Decision | str]:
         yield Decision("other", 0.0, None, 0.0)
 
@@ -163,7 +177,7 @@ class _Page:
 class Assistant:
     """Answers questions and suggests products of one shop."""
 
-    def __init__(self, shop: Shop, voice: Voice, router: Router | None = None) -> None:
+    def __init__(self, shop: Shop, voice: Voice | GeneralVoice, router: Router | None = None) -> None:
         self.shop = shop
         self._router = router
         self.knowledge = Knowledge(shop.passages)
@@ -179,19 +193,41 @@ class Assistant:
         device: str = "auto",
         slots: int = 32,
         threads: int = 1,
+        precision: str = "auto",
+        answer_tokens: int = LONGEST_ANSWER,
+        model_name: str = "",
+        model_key: str = "",
     ) -> Self:
         """Make an assistant from settings.
 
-        model: "builtin" for the checkpoint that ships, "passages" to answer without a model, or a checkpoint's
-        folder; shop: the folder of its data, None for the demo shop. Raises ShopError and CheckpointError.
+        model: "builtin" for the checkpoint that ships, "passages" to answer without a model, a checkpoint's folder,
+        any causal language model of transformers (id, folder, .gguf file), or the address of an OpenAI-compatible
+        server, whose model is `model_name` and whose key is `model_key`; the last two answer in `answer_tokens` at
+        most. shop: the folder of its data, None for the demo shop.
+        Raises ShopError, CheckpointError and ModelError.
         """
         records = Shop.load(shop)
         if model == "passages":
             return cls(records, NoVoice())
         if device == "auto":
             device = "cuda" if torch.cuda.is_available() else "cpu"
+        if model.startswith(("http://", "https://")):
+            from model.endpoint import EndpointDecoder
+
+            endpoint = EndpointDecoder(model, model_name, model_key, slots)
+            return cls(records, GeneralVoice(endpoint, answer_tokens), Router.load(shipped()))
+        if is_foreign(model):
+            from model.transformer import open_transformers
+
+            decoder = open_transformers(model, device, slots, threads, precision)
+            return cls(records, GeneralVoice(decoder, answer_tokens), Router.load(shipped()))
         folder = shipped() if model == "builtin" else Path(model)
-        voice = NativeVoice(NativeDecoder(load(folder, device), slots, threads))
+        try:
+            voice = NativeVoice(NativeDecoder(load(folder, device), slots, threads, precision))
+        except ValueError as error:
+            if isinstance(error, CheckpointError):
+                raise
+            raise ModelError(str(error)) from None
         return cls(records, voice, Router.load(folder))
 
     async def answer(self, question: Question, on_text: OnText | None = None) -> Answer:
@@ -206,7 +242,9 @@ class Assistant:
             return Answer("clarify", phrase(language, "order_not_found", id=named[0]), "order_status")
         turn = self._look_up(question, text, language, orders)
         try:
-            return await self._write(turn, on_text)
+            if isinstance(self._voice, GeneralVoice):
+                return await self._tell(self._voice, turn, on_text)
+            return await self._write(self._voice, turn, on_text)
         except EngineError:  # the model could not end its answer; the shop's own words can
             return self._by_retrieval(turn)
 
@@ -229,6 +267,10 @@ class Assistant:
     def steps(self) -> int:
         """Grows while the engine advances: what a watchdog looks at."""
         return self._voice.steps
+
+    def figures(self) -> dict[str, float]:
+        """What the voice's engine counts, for monitoring."""
+        return self._voice.figures()
 
     async def close(self) -> None:
         """Free the voice's engine."""
@@ -279,13 +321,60 @@ class Assistant:
 
     # --- writing ------------------------------------------------------------------------------------------
 
-    async def _write(self, turn: _Turn, on_text: OnText | None) -> Answer:
+    async def _tell(self, voice: GeneralVoice, turn: _Turn, on_text: OnText | None) -> Answer:
+        """Code names type and source, a general model says it, code checks it; the source itself is the floor.
+
+        What a customer sees growing has passed the check too: sentence by sentence, and it stops at the first that
+        does not pass.
+        """
+        ranking = tuple(sorted(turn.types.items(), key=lambda item: -item[1]))
+        name, probability = ranking[0] if ranking else ("other", 0.0)
+        decision = Decision(name, probability, None, 1.0, ranking)
+        verdict = self._judge(turn, turn.sources, decision, None)
+        if isinstance(verdict, Answer):
+            return verdict
+        written, checked = "", 0
+        question = turn.text[:MAX_QUESTION]
+        pieces = voice.tell(
+            verdict.title, verdict.text, question, turn.language, turn.question.history, turn.question.chat
+        )
+        try:
+            async with aclosing(pieces) as stream:  # type: ignore[type-var]
+                async for piece in stream:
+                    written += piece
+                    end = max(written.rfind(mark) for mark in (". ", "! ", "? ", "。", "！", "？", "\n")) + 1
+                    if end > checked:
+                        if not self._is_supported(turn, verdict, written[:end]):
+                            written = ""
+                            break
+                        checked = end
+                        if on_text and written[:end].strip():
+                            on_text(written[:end].strip())
+        except PromptTooLong:
+            written = ""
+        text = written.strip()
+        is_sound = bool(text) and self._is_supported(turn, verdict, text)
+        known = f"{verdict.title} {verdict.text} {turn.text}"
+        is_sound = is_sound and faithfulness(text, known) >= LEAST_FAITHFUL
+        return Answer(
+            "answer" if is_sound else "passage",
+            text if is_sound else verdict.shown(turn.language),
+            name,
+            probability,
+            verdict.id,
+            verdict.title if verdict.kind == "passage" else "",
+        )
+
+    def _is_supported(self, turn: _Turn, source: _Source, text: str) -> bool:
+        return not unsupported(text, [source.title, source.text], self._titles)
+
+    async def _write(self, voice: Voice, turn: _Turn, on_text: OnText | None) -> Answer:
         """Let the voice decide and write; where code knows the source better, ask again with that one alone."""
-        page = self._page(turn, turn.sources)
+        page = self._page(voice, turn, turn.sources)
         keys = range(len(page.sources))
         likely = [name for name in QUESTION_TYPES if turn.types.get(name, 1.0) >= PLAUSIBLE]
         async with aclosing(
-            self._voice.write(page.prompt, types=likely, keys=keys, slots=page.allowed)
+            voice.write(page.prompt, types=likely, keys=keys, slots=page.allowed, chat=turn.question.chat)
         ) as stream:
             decision = await anext(stream)
             assert isinstance(decision, Decision)
@@ -297,22 +386,29 @@ class Assistant:
                 return verdict
             if verdict == chosen:
                 return self._checked(turn, verdict, decision, await _text(stream, page, on_text))
-        page = self._page(turn, (verdict,))
+        page = self._page(voice, turn, (verdict,))
         keys, types = range(len(page.sources)), [decision.question_type]
         async with aclosing(
-            self._voice.write(page.prompt, types=types, keys=keys, slots=page.allowed, allow_none=False)
+            voice.write(
+                page.prompt,
+                types=types,
+                keys=keys,
+                slots=page.allowed,
+                allow_none=False,
+                chat=turn.question.chat,
+            )
         ) as stream:
             await anext(stream)
             return self._checked(turn, verdict, decision, await _text(stream, page, on_text))
 
-    def _page(self, turn: _Turn, sources: Sequence[_Source]) -> _Page:
+    def _page(self, voice: Voice, turn: _Turn, sources: Sequence[_Source]) -> _Page:
         """The prompt, with as many of the sources as it has room for, the likeliest first; then with less to ask."""
         for count in range(len(sources), 0, -1):
             page = _render(turn, tuple(sources[:count]), MAX_QUESTION)
-            if self._voice.fits(page.prompt):
+            if voice.fits(page.prompt):
                 return page
         length = MAX_QUESTION // 4
-        while not self._voice.fits((page := _render(turn, (), length)).prompt):
+        while not voice.fits((page := _render(turn, (), length)).prompt):
             length //= 2
         return page
 
@@ -445,6 +541,19 @@ class Assistant:
             product.in_stock,
             reason,
         )
+
+
+def is_foreign(model: str) -> bool:
+    """Whether KEFU_MODEL names a model of transformers: a GGUF file, a folder of one, or an id of a hub."""
+    path = Path(model)
+    if path.suffix == ".gguf":
+        return True
+    if path.is_dir():
+        try:
+            return "model_type" in json.loads((path / "config.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return False
+    return not path.exists() and re.fullmatch(r"[\w-][\w.-]*/[\w.-]+", model) is not None
 
 
 def language_of(text: str, default: Language) -> Language:

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from model.checkpoint import Checkpoint, CheckpointError
 from model.engine import Constraint, Engine, EngineError, Request
+from model.int8 import in_precision
 from model.prompt import EOS, KEY_TOKENS, NONE, QUESTION_TYPES, SLOT_TOKENS, TYPE_TOKENS
 
 MAX_ANSWER = 128
@@ -27,19 +28,73 @@ class PromptTooLong(ValueError):
     """A prompt that leaves no room for an answer; whoever made it should put fewer facts in front."""
 
 
+class ModelError(ValueError):
+    """A model that cannot be used; the text says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Message:
+    """One message of a conversation. `fixed`: the part at its start that is nobody's secret and the same for all."""
+
+    role: str
+    text: str
+    fixed: str = ""
+
+
 @dataclass(frozen=True)
 class Options:
-    """How to generate. Temperature 0 takes the likeliest token; `deadline` is on `time.monotonic`'s clock."""
+    """How to generate. Temperature 0 takes the likeliest token; `deadline` is on `time.monotonic`'s clock.
+
+    The text ends before the first of the strings in `stop`.
+    """
 
     max_new_tokens: int = MAX_ANSWER
     temperature: float = 0.0
     top_k: int = 0
     top_p: float = 1.0
+    min_p: float = 0.0
+    repetition_penalty: float = 1.0
     seed: int | None = None
+    stop: tuple[str, ...] = ()
     deadline: float | None = None
 
 
 GREEDY = Options()
+
+
+class TextStops:
+    """Ends a growing text before the first of some strings; holds back what might be the beginning of one."""
+
+    def __init__(self, stops: Sequence[str]) -> None:
+        self._stops = [stop for stop in stops if stop]
+        self._held = ""
+        self.is_over = False
+
+    def push(self, piece: str) -> str:
+        """What of the text is certain now."""
+        text = self._held + piece
+        found = [at for stop in self._stops if (at := text.find(stop)) >= 0]
+        if found:
+            self.is_over, self._held = True, ""
+            return text[: min(found)]
+        longest = max(
+            (n for stop in self._stops for n in range(1, len(stop)) if text.endswith(stop[:n])), default=0
+        )
+        cut = len(text) - longest
+        self._held = text[cut:]
+        return text[:cut]
+
+    def finish(self) -> str:
+        """What was held back, now that nothing follows."""
+        held, self._held = self._held, ""
+        return held
+
+
+def transcript(messages: Sequence[Message]) -> tuple[str, tuple[str, ...]]:
+    """A conversation for a model without a template of its own, and the strings at which its reply ends."""
+    names = {"system": "", "user": "", "assistant": "Answer: "}
+    lines = [names.get(message.role, "") + message.text for message in messages]
+    return "\n\n".join(lines) + "\nAnswer:", ("\n\n", "\nQuestion:", "\nAnswer:", "\n问题")
 
 
 class Decoder(Protocol):
@@ -57,19 +112,27 @@ class Decoder(Protocol):
 class NativeDecoder:
     """Our own network with its tokenizer, behind an engine that serves up to `slots` prompts at once."""
 
-    def __init__(self, checkpoint: Checkpoint, slots: int = 32, threads: int | None = None) -> None:
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        slots: int = 32,
+        threads: int | None = None,
+        precision: str = "fp32",
+    ) -> None:
         if threads is not None:
             torch.set_num_threads(threads)
         self.checkpoint = checkpoint
         self.tokenizer = checkpoint.tokenizer
-        self.engine = Engine(checkpoint.model, slots)
+        self.engine = Engine(in_precision(checkpoint.model, precision, slots), slots)
 
     def count(self, text: str) -> int:
         """The tokens of a text."""
         return len(self.tokenizer.encode(text))
 
-    def request(self, prompt: str, options: Options, constraint: Constraint | None = None) -> Request:
-        """A prompt as the engine takes it. Raises PromptTooLong."""
+    def request(
+        self, prompt: str, options: Options, constraint: Constraint | None = None, chat: str = ""
+    ) -> Request:
+        """A prompt as the engine takes it, for a chat whose earlier prompts may help. Raises PromptTooLong."""
         ids = self.tokenizer.encode(prompt)
         room = self.checkpoint.config.context - len(ids)
         if room < min(LEAST_ROOM, options.max_new_tokens):
@@ -83,19 +146,26 @@ class NativeDecoder:
             temperature=options.temperature,
             top_k=options.top_k,
             top_p=options.top_p,
+            min_p=options.min_p,
+            repetition_penalty=options.repetition_penalty,
             seed=options.seed,
             stop_ids=frozenset({self.tokenizer.id_of(EOS)}),
             constraint=constraint,
             deadline=options.deadline,
+            chat=chat or None,
         )
 
     async def generate(self, prompt: str, options: Options = GREEDY) -> AsyncIterator[str]:
         """The continuation of a prompt, in pieces of whole characters."""
-        request, text = self.request(prompt, options), self.tokenizer.stream()
+        request, text, stops = self.request(prompt, options), self.tokenizer.stream(), TextStops(options.stop)
         with self.engine.submit(request) as stream:
             async for token in stream:
-                if token.id not in request.stop_ids and (piece := text.push(token.id)):
+                if token.id not in request.stop_ids and (piece := stops.push(text.push(token.id))):
                     yield piece
+                if stops.is_over:
+                    return
+        if piece := stops.finish():
+            yield piece
 
     async def close(self) -> None:
         """End every request that is under way."""
@@ -143,6 +213,10 @@ class NativeVoice:
         """The steps that the engine has made."""
         return self.decoder.engine.stats.steps
 
+    def figures(self) -> dict[str, float]:
+        """The engine's counters for monitoring."""
+        return self.decoder.engine.stats.figures()
+
     def fits(self, prompt: str) -> bool:
         """Whether a prompt leaves enough of the context for its answer."""
         return self.decoder.count(prompt) + LEAST_ROOM <= self.decoder.checkpoint.config.context
@@ -156,6 +230,7 @@ class NativeVoice:
         slots: Mapping[int | None, Collection[int]],
         allow_none: bool = True,
         deadline: float | None = None,
+        chat: str = "",
     ) -> AsyncGenerator[Decision | str]:
         """Yield one Decision, then the answer in pieces; slots stand in it as `<v17>`, each whole in its piece.
 
@@ -165,7 +240,7 @@ class NativeVoice:
         """
         choices = [*keys, None] if allow_none or not keys else list(keys)
         form = _Form(self, types, choices, slots)
-        request = self.decoder.request(prompt, Options(deadline=deadline), constraint=form.constrain)
+        request = self.decoder.request(prompt, Options(deadline=deadline), form.constrain, chat)
         text = self.decoder.tokenizer.stream()
         with self.decoder.engine.submit(request) as stream:
             kind, key = await anext(stream), await anext(stream)

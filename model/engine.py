@@ -3,23 +3,30 @@
 Token ids in, token ids out: it knows no text, no shop and no queue. Everything happens in one asyncio loop, in
 steps of a few milliseconds: requests that have ended leave, the next one's prompt is computed a chunk at a time,
 and all that are generating get one token more. The rows of the cache in use stay side by side from 0 on, so that
-a step reads them without gathering; the last row is where prompts are computed before they join.
+a step reads them without gathering; the row after them is where prompts are computed before they join, and the
+rows behind it keep what was computed for later requests that begin alike (`model.prefixes`).
 """
 
 import asyncio
 import math
 import time
-from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections import Counter, OrderedDict, deque
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from model.gpt import GPT, Cache
+from model.prefixes import Prefixes
 
 PREFILL_CHUNK = 256
 """Prompt tokens computed between two steps of the others: about as long as one full step takes."""
+
+WORTH_KEEPING = 16
+"""Tokens from which on a computed prompt is kept: fewer are computed as fast as they are copied."""
+
+_LINE_SWEPT_EVERY = 0.05
 
 FAILURES_UNTIL_BROKEN = 3
 _REMEMBERED_TIMES = 1024
@@ -54,7 +61,41 @@ Constraint = Callable[[Sequence[int]], Sequence[int] | Tensor | None]
 that is added to the log-probabilities (-inf forbids), or None if everything is allowed."""
 
 
-@dataclass(frozen=True)
+class Slots(Protocol):
+    """What a network remembers, a row for each sequence."""
+
+    def copy_row(self, source: int, target: int, length: int) -> None:
+        """Make the first `length` tokens of one row those of another."""
+        ...
+
+
+class Network(Protocol):
+    """What the engine asks of a language model; `model.gpt` and `model.transformer` are two."""
+
+    @property
+    def context(self) -> int: ...
+
+    @property
+    def vocab_size(self) -> int: ...
+
+    @property
+    def device(self) -> torch.device: ...
+
+    def make_cache(self, rows: int) -> Slots:
+        """Room for so many sequences of `context` tokens, allocated once."""
+        ...
+
+    def extend(
+        self, ids: Tensor, starts: Sequence[int], cache: Slots, first_row: int = 0, predict: bool = True
+    ) -> Tensor | None:
+        """Add ids (B, n) to neighbouring rows that hold `starts` tokens; log-probabilities (B, vocab) of the next.
+
+        The caller may change what is returned.
+        """
+        ...
+
+
+@dataclass(frozen=True, eq=False)
 class Request:
     """What to generate. Temperature 0 takes the likeliest token; a seed makes sampling repeatable."""
 
@@ -63,11 +104,23 @@ class Request:
     temperature: float = 0.0
     top_k: int = 0
     top_p: float = 1.0
+    min_p: float = 0.0
+    """Tokens less likely than this share of the likeliest are not drawn (arXiv 2407.01082)."""
+    repetition_penalty: float = 1.0
+    """The log-probability of each token that prompt or answer has already is multiplied by this (arXiv 1909.05858
+    does so to logits)."""
+    mask: Tensor | None = None
+    """(vocab,), added to the log-probabilities of every step; -inf forbids."""
     seed: int | None = None
     stop_ids: frozenset[int] = frozenset()
     constraint: Constraint | None = None
     deadline: float | None = None
     """On the clock of `time.monotonic`."""
+    chat: Hashable = None
+    """Whose request it is: what was computed for a chat is found again by the same chat only, and chats take turns
+    in the waiting line. None is somebody whom nothing is kept for."""
+    shared: int = 0
+    """How many tokens at the start are nobody's secret (a system prompt): all chats may find them computed."""
 
     def __post_init__(self) -> None:
         if not self.ids:
@@ -76,6 +129,10 @@ class Request:
             raise ValueError(f"max_new_tokens must be at least 1, not {self.max_new_tokens}")
         if self.temperature < 0 or self.top_k < 0 or not 0 < self.top_p <= 1:
             raise ValueError("temperature and top_k must not be negative, and top_p must be in (0, 1]")
+        if not 0 <= self.min_p <= 1 or self.repetition_penalty < 1:
+            raise ValueError("min_p must be from 0 to 1, and repetition_penalty at least 1")
+        if not 0 <= self.shared <= len(self.ids):
+            raise ValueError("shared counts tokens of the prompt")
 
 
 class _Row:
@@ -86,6 +143,8 @@ class _Row:
         self.generated: list[int] = []
         self.length = 0  # tokens in the cache
         self.submitted_at = time.monotonic()
+        self.first_at = 0.0
+        self.seen: Tensor | None = None  # (vocab,), bool: what prompt and answer have, for the penalty
         self.finish_reason = ""
         self.error: EngineError | None = None
         self.items: asyncio.Queue[Token | None] = asyncio.Queue()
@@ -94,8 +153,17 @@ class _Row:
             self.generator = torch.Generator()
             self.generator.seed() if request.seed is None else self.generator.manual_seed(request.seed)
 
+    @property
+    def cached_ids(self) -> list[int]:
+        """The tokens that the row of the cache holds."""
+        return [*self.request.ids, *self.generated][: self.length]
+
     def push(self, token: Token) -> None:
         """Deliver a token, and end if it is the last."""
+        if not self.generated:
+            self.first_at = time.monotonic()
+        if self.seen is not None:
+            self.seen[token.id] = True
         self.generated.append(token.id)
         self.items.put_nowait(token)
         if token.id in self.request.stop_ids:
@@ -172,9 +240,19 @@ class EngineStats:
     live: int = 0
     waiting: int = 0
     refused: int = 0
+    lookups: int = 0
+    """Prompts that were looked for among those computed before."""
+    hits: int = 0
+    cached_tokens: int = 0
+    """Prompt tokens that were found, and so not computed; `prompt_tokens` were."""
+    busy_seconds: float = 0.0
+    forward_seconds: float = 0.0
+    """The part of `busy_seconds` that the network took; the rest is scheduling, sampling and the readers."""
     finished: Counter[str] = field(default_factory=Counter)
     queue_times: deque[float] = field(default_factory=lambda: deque(maxlen=_REMEMBERED_TIMES))
     first_token_times: deque[float] = field(default_factory=lambda: deque(maxlen=_REMEMBERED_TIMES))
+    token_times: deque[float] = field(default_factory=lambda: deque(maxlen=_REMEMBERED_TIMES))
+    """Of each request that was complete, the mean time of a token after the first."""
 
     @property
     def batch_fill(self) -> float:
@@ -185,23 +263,96 @@ class EngineStats:
     def is_busy(self) -> bool:
         return bool(self.live or self.waiting)
 
+    def figures(self) -> dict[str, float]:
+        """What monitoring shows; the medians are of the latest requests, in seconds."""
+        return {
+            "queue_seconds": _median(self.queue_times),
+            "first_token_seconds": _median(self.first_token_times),
+            "token_seconds": _median(self.token_times),
+            "batch_fill": self.batch_fill,
+            "prefix_hits": self.hits / self.lookups if self.lookups else 0.0,
+            "cached_tokens": float(self.cached_tokens),
+            "prompt_tokens": float(self.prompt_tokens),
+            "tokens": float(self.tokens),
+            "refused": float(self.refused),
+        }
+
+
+class _Line:
+    """The requests that wait. Chats take turns, each with its oldest, so that none fills the line for the others."""
+
+    def __init__(self) -> None:
+        self._chats: OrderedDict[Hashable, deque[_Row]] = OrderedDict()
+        self._count = 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __iter__(self) -> Iterator[_Row]:
+        for rows in self._chats.values():
+            yield from rows
+
+    def of(self, chat: Hashable) -> int:
+        """How many requests of a chat wait."""
+        return len(self._chats.get(chat, ()))
+
+    def add(self, row: _Row) -> None:
+        chat = row.request.chat if row.request.chat is not None else row  # a stranger is a chat of their own
+        self._chats.setdefault(chat, deque()).append(row)
+        self._count += 1
+
+    def take(self) -> _Row:
+        """The next one's turn; its chat goes to the end of the line."""
+        chat, rows = self._chats.popitem(last=False)
+        row = rows.popleft()
+        if rows:
+            self._chats[chat] = rows
+        self._count -= 1
+        return row
+
+    def remove_ended(self) -> list[_Row]:
+        """Take out those that need no answer any more."""
+        ended = [row for row in self if row.finish_reason]
+        if ended:
+            for chat, rows in list(self._chats.items()):
+                kept = deque(row for row in rows if not row.finish_reason)
+                self._chats[chat] = kept
+                if not kept:
+                    del self._chats[chat]
+            self._count -= len(ended)
+        return ended
+
 
 class Engine:
-    """Generates for up to `slots` requests at once; `waiting_limit` more may wait, in order of arrival.
+    """Generates for up to `slots` requests at once; `waiting_limit` more may wait, chats taking turns.
 
+    kept: the rows that remember computed prompts (`model.prefixes`); 0 remembers nothing.
+    chat_limit: how many requests of one chat may wait.
+    All memory is allocated here: a request that does not fit is refused, and nothing grows later.
     The work is done by a task in the caller's loop that lives while there is something to do.
     The caller sets torch's threads.
     """
 
-    def __init__(self, model: GPT, slots: int = 32, waiting_limit: int = 1024) -> None:
+    def __init__(
+        self,
+        model: Network,
+        slots: int = 32,
+        waiting_limit: int = 1024,
+        kept: int | None = None,
+        chat_limit: int = 64,
+    ) -> None:
         if slots < 1:
             raise ValueError(f"an engine needs at least one slot, not {slots}")
         self.model = model
         self.slots = slots
         self.waiting_limit = waiting_limit
+        self.chat_limit = chat_limit
         self.stats = EngineStats(slots)
-        self._cache = Cache(model.config, slots + 1, model.device)
-        self._waiting: deque[_Row] = deque()
+        kept = slots if kept is None else kept
+        self._cache = model.make_cache(slots + 1 + kept)
+        self._prefixes = Prefixes(range(slots + 1, slots + 1 + kept))
+        self._waiting = _Line()
+        self._swept_at = 0.0
         self._entering: list[_Row] = []  # at most one: its prompt is being computed in the cache's last row
         self._live: list[_Row] = []  # row i of the cache belongs to request i
         self._failures = 0
@@ -215,23 +366,39 @@ class Engine:
         """
         if self._closed:
             raise EngineError(self._closed)
-        needed, context = len(request.ids) + request.max_new_tokens, self.model.config.context
+        needed, context = len(request.ids) + request.max_new_tokens, self.model.context
         if needed > context:
             raise ValueError(
                 f"{len(request.ids)} prompt tokens and {request.max_new_tokens} new ones exceed "
                 f"the model's context of {context}; shorten the prompt"
             )
-        if min(request.ids) < 0 or max(request.ids) >= self.model.config.vocab_size:
-            raise ValueError(f"token ids must be from 0 to {self.model.config.vocab_size - 1}")
-        if len(self._waiting) >= self.waiting_limit:
+        if min(request.ids) < 0 or max(request.ids) >= self.model.vocab_size:
+            raise ValueError(f"token ids must be from 0 to {self.model.vocab_size - 1}")
+        waiting, of_chat = len(self._waiting), self._waiting.of(request.chat)
+        if waiting >= self.waiting_limit or of_chat >= self.chat_limit:
             self.stats.refused += 1
-            raise EngineFull(f"{len(self._waiting)} requests wait already; try again in a few seconds")
+            whose = "" if waiting >= self.waiting_limit else " of this chat"
+            raise EngineFull(
+                f"{of_chat if whose else waiting} requests{whose} wait already; try again in a few seconds"
+            )
         row = _Row(request)
-        self._waiting.append(row)
+        if request.repetition_penalty > 1:
+            row.seen = torch.zeros(self.model.vocab_size, dtype=torch.bool, device=self.model.device)
+            row.seen[list(request.ids)] = True
+        self._waiting.add(row)
         self._count()
         if self._task is None or self._task.done():
             self._task = asyncio.get_running_loop().create_task(self._run(), name="engine")
         return Stream(row)
+
+    async def idle(self) -> None:
+        """Wait until there is nothing left to do."""
+        if self._task is not None and not self._task.done():
+            await asyncio.wait({self._task})
+
+    def forget(self, chat: Hashable) -> None:
+        """Keep nothing that was computed for a chat."""
+        self._prefixes.forget(chat)
 
     def close(self, reason: str = "the engine was closed") -> None:
         """End every request with an EngineError and take no more."""
@@ -240,11 +407,14 @@ class Engine:
 
     async def _run(self) -> None:
         try:
-            while self._requests():
+            while self._waiting or self._entering or self._live:
+                begun = time.perf_counter()
                 self.step()
                 await asyncio.sleep(0)  # tokens reach their readers, and new requests come in
+                self.stats.busy_seconds += time.perf_counter() - begun
         finally:
             self._fail(self._requests(), "the engine was stopped")
+            self._swept_at = 0.0
             self._leave()
 
     @torch.inference_mode()
@@ -266,32 +436,58 @@ class Engine:
         self.stats.steps += 1
 
     def _prefill(self) -> None:
-        """Compute one chunk of the prompt that is entering; at its end the request joins the batch."""
-        if not self._entering:
-            if not self._waiting or len(self._live) == self.slots:
-                return
-            self._entering.append(self._waiting.popleft())
-            self.stats.queue_times.append(time.monotonic() - self._entering[0].submitted_at)
-        row = self._entering[0]
-        chunk = list(row.request.ids[row.length : row.length + PREFILL_CHUNK])
-        is_last = row.length + len(chunk) == len(row.request.ids)
-        ids = torch.tensor([chunk], device=self.model.device)
-        log_probs = self.model.extend(ids, [row.length], self._cache, self.slots, predict=is_last)
-        row.length += len(chunk)
-        self.stats.prompt_tokens += len(chunk)
-        if log_probs is not None:
+        """Compute prompts, one after the other, up to a chunk; one that is complete joins the batch."""
+        left = PREFILL_CHUNK
+        while left > 0 and (self._entering or self._enter()):
+            row = self._entering[0]
+            chunk = list(row.request.ids[row.length : row.length + left])
+            is_last = row.length + len(chunk) == len(row.request.ids)
+            ids = torch.tensor([chunk], device=self.model.device)
+            log_probs = self._extend(ids, [row.length], self.slots, is_last)
+            row.length += len(chunk)
+            left -= len(chunk)
+            self.stats.prompt_tokens += len(chunk)
+            if log_probs is None:
+                continue
+            self._keep(self.slots, row.request.ids[: row.request.shared], None)
             self._emit([row], log_probs)
             self.stats.first_token_times.append(time.monotonic() - row.submitted_at)
-            if not row.finish_reason:
+            if row.finish_reason:
+                self._remember(self.slots, row)
+                self.stats.finished[row.finish_reason] += 1
+                self._entering.clear()
+            else:
                 self._cache.copy_row(self.slots, len(self._live), row.length)
                 self._live.append(self._entering.pop())
+
+    def _enter(self) -> bool:
+        """Let the next request in line begin with what is known of its prompt, if there is a slot for it."""
+        if len(self._live) == self.slots:
+            return False
+        while self._waiting:
+            row = self._waiting.take()
+            if row.finish_reason:
+                self.stats.finished[row.finish_reason] += 1
+                continue
+            source, length = self._prefixes.find(row.request.ids, row.request.chat)
+            if length:
+                self._cache.copy_row(source, self.slots, length)
+                row.length = length
+            self.stats.lookups += 1
+            self.stats.hits += bool(length)
+            self.stats.cached_tokens += length
+            self.stats.queue_times.append(time.monotonic() - row.submitted_at)
+            self._entering.append(row)
+            return True
+        return False
 
     def _decode(self) -> None:
         """One token more for every live request."""
         if not self._live:
             return
         ids = torch.tensor([[row.generated[-1]] for row in self._live], device=self.model.device)
-        log_probs = self.model.extend(ids, [row.length for row in self._live], self._cache)
+        log_probs = self._extend(ids, [row.length for row in self._live])
+        assert log_probs is not None
         for row in self._live:
             row.length += 1
         self._emit(self._live, log_probs)
@@ -299,11 +495,35 @@ class Engine:
         self.stats.decode_rows += len(self._live)
         self.stats.largest_batch = max(self.stats.largest_batch, len(self._live))
 
+    def _extend(
+        self, ids: Tensor, starts: list[int], first_row: int = 0, predict: bool = True
+    ) -> Tensor | None:
+        begun = time.perf_counter()
+        log_probs = self.model.extend(ids, starts, self._cache, first_row, predict=predict)
+        self.stats.forward_seconds += time.perf_counter() - begun
+        return log_probs
+
+    def _remember(self, index: int, row: _Row) -> None:
+        """Keep what a request has computed for its chat's next one."""
+        if row.request.chat is not None and row.finish_reason != "error":
+            self._keep(index, row.cached_ids, row.request.chat)
+
+    def _keep(self, index: int, ids: Sequence[int], chat: Hashable) -> None:
+        if len(ids) >= WORTH_KEEPING and (target := self._prefixes.place(ids, chat)) is not None:
+            self._cache.copy_row(index, target, len(ids))
+
     def _emit(self, rows: Sequence[_Row], log_probs: Tensor) -> None:
         """Choose and deliver the next token of each row; log_probs (B, vocab)."""
         listed: dict[int, list[int]] = {}
         is_constrained = False
         for i, row in enumerate(rows):
+            if row.seen is not None:
+                penalised = log_probs[i] * row.request.repetition_penalty
+                log_probs[i] = torch.where(row.seen, penalised, log_probs[i])
+                is_constrained = True
+            if row.request.mask is not None:
+                log_probs[i] += row.request.mask
+                is_constrained = True
             if row.request.constraint is None:
                 continue
             try:
@@ -342,20 +562,31 @@ class Engine:
     def _leave(self) -> None:
         """Take out every request that has ended or is late; the last live rows fill the gaps."""
         now = time.monotonic()
-        for row in self._requests():
-            if row.request.deadline is not None and now > row.request.deadline:
-                row.end("deadline", DeadlineExceeded("the deadline passed before the request was complete"))
-            if row.finish_reason:
-                self.stats.finished[row.finish_reason] += 1
-        self._waiting = deque(row for row in self._waiting if not row.finish_reason)
+        inside = [*self._entering, *self._live]
+        if now - self._swept_at > _LINE_SWEPT_EVERY or not inside:
+            self._swept_at = now
+            for row in self._waiting:
+                _end_if_late(row, now)
+            self._gone(self._waiting.remove_ended())
+        for row in inside:
+            _end_if_late(row, now)
+        self._gone([row for row in inside if row.finish_reason])
         self._entering[:] = (row for row in self._entering if not row.finish_reason)
         for i in reversed(range(len(self._live))):
             if self._live[i].finish_reason:
+                self._remember(i, self._live[i])
                 last = self._live.pop()
                 if i < len(self._live):
                     self._cache.copy_row(len(self._live), i, last.length)
                     self._live[i] = last
         self._count()
+
+    def _gone(self, rows: Sequence[_Row]) -> None:
+        for row in rows:
+            self.stats.finished[row.finish_reason] += 1
+            if row.finish_reason in ("stop", "length") and len(row.generated) > 1:
+                seconds = (time.monotonic() - row.first_at) / (len(row.generated) - 1)
+                self.stats.token_times.append(seconds)
 
     def _requests(self) -> list[_Row]:
         return [*self._waiting, *self._entering, *self._live]
@@ -371,10 +602,24 @@ class Engine:
 
 
 def sample(log_probs: Tensor, request: Request, generator: torch.Generator) -> int:
-    """One id drawn from log_probs (vocab,) after temperature, then top-k, then top-p."""
-    probabilities, ids = (log_probs.cpu() / request.temperature).softmax(-1).sort(descending=True)
-    if request.top_k:
-        probabilities = probabilities[: request.top_k]
-    before = probabilities.cumsum(0) - probabilities
-    probabilities = probabilities[before < request.top_p * probabilities.sum()]
+    """One id drawn from log_probs (vocab,) after temperature, then top-k, then top-p, then min-p."""
+    scores = log_probs.cpu() / request.temperature
+    count = min(request.top_k or len(scores), len(scores))
+    scores, ids = scores.topk(count) if count < len(scores) else scores.sort(descending=True)
+    probabilities = scores.softmax(-1)
+    if request.top_p < 1:
+        before = probabilities.cumsum(0) - probabilities
+        probabilities = probabilities[before < request.top_p]
+    if request.min_p:
+        probabilities = probabilities[probabilities >= request.min_p * probabilities[0]]
     return int(ids[torch.multinomial(probabilities, 1, generator=generator)])
+
+
+def _end_if_late(row: _Row, now: float) -> None:
+    if row.request.deadline is not None and now > row.request.deadline:
+        row.end("deadline", DeadlineExceeded("the deadline passed before the request was complete"))
+
+
+def _median(times: Sequence[float]) -> float:
+    ordered = sorted(times)
+    return ordered[len(ordered) // 2] if ordered else 0.0

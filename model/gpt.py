@@ -1,6 +1,6 @@
 """The network: a small decoder-only transformer, read from top to bottom.
 
-RMSNorm, rotary positions, grouped-query attention with normalised queries and keys, SwiGLU, tied embeddings,
+RMSNorm, rotary positions, grouped-query attention with or without normalised queries and keys, SwiGLU, tied embeddings,
 and as an option a pointer head that copies tokens of the context. It is called in two ways: `forward` for whole
 sequences (training, evaluation) and `extend` for new tokens after what a `Cache` holds (generation).
 It knows token ids only: no text, no labels, no batching policy.
@@ -33,6 +33,8 @@ class GPTConfig:
     pointer: bool = True
     pointer_width: int = 64
     rope_base: float = 10_000.0
+    qk_norm: bool = True
+    """Whether queries and keys are normalised, as in Qwen 3; without it a plain network has Llama's shape."""
 
     def __post_init__(self) -> None:
         for name in (
@@ -64,20 +66,30 @@ class Cache:
     A row is valid up to the length its owner knows of, so a slot is reused by simply writing from 0 again.
     """
 
-    def __init__(self, config: GPTConfig, rows: int, device: torch.device | str = "cpu") -> None:
+    def __init__(
+        self,
+        config: GPTConfig,
+        rows: int,
+        device: torch.device | str = "cpu",
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
         self.rows = rows
         self.length = config.context
-        shape = (config.layers, 2, rows, config.context, config.kv_heads, config.head_width)
-        self.kv = torch.zeros(shape, device=device)
+        # Tokens of one head lie together: a step reads them as one block, whatever the number of rows.
+        shape = (config.layers, 2, rows, config.kv_heads, config.context, config.head_width)
+        self.kv = torch.zeros(shape, device=device, dtype=dtype)
+        self.ticks = torch.arange(config.context, device=device)
         self.ids = self.copy_keys = None
         if config.pointer:
             self.ids = torch.zeros(rows, config.context, dtype=torch.long, device=device)
             # Entry j comes from token j - 1, so entry 0 stays zero for ever and one entry stands past the end.
-            self.copy_keys = torch.zeros(rows, config.context + 1, config.pointer_width, device=device)
+            self.copy_keys = torch.zeros(
+                rows, config.context + 1, config.pointer_width, device=device, dtype=dtype
+            )
 
     def copy_row(self, source: int, target: int, length: int) -> None:
         """Make the first `length` tokens of one row those of another."""
-        self.kv[:, :, target, :length] = self.kv[:, :, source, :length]
+        self.kv[:, :, target, :, :length] = self.kv[:, :, source, :, :length]
         if self.copy_keys is not None:
             self.ids[target, :length] = self.ids[source, :length]
             self.copy_keys[target, : length + 1] = self.copy_keys[source, : length + 1]
@@ -94,25 +106,25 @@ class _Window:
         self.ids = ids
         self.rows = slice(first_row, first_row + B)
         self.span = min(-(-longest // SPAN_STEP) * SPAN_STEP, cache.length)
-        device = ids.device
-        self.row = torch.arange(B, device=device)[:, None]  # (B, 1)
-        start = torch.tensor(starts, device=device)[:, None]
-        self.positions = start + torch.arange(n, device=device)  # (B, n)
-        hidden = torch.arange(self.span, device=device) > self.positions[:, :, None]  # (B, n, S)
+        start = torch.tensor(starts, device=ids.device)[:, None]
+        self.row = cache.ticks[:B, None] if B <= cache.length else torch.arange(B, device=ids.device)[:, None]
+        self.positions = start if n == 1 else start + cache.ticks[:n]  # (B, n)
+        hidden = cache.ticks[: self.span] > self.positions[:, :, None]  # (B, n, S)
         # SDPA's is_causal would align the mask with the first token of the cache, not with the new ones.
-        self.mask = torch.zeros(hidden.shape, device=device).masked_fill_(hidden, float("-inf"))
+        self.mask = torch.zeros(hidden.shape, device=ids.device, dtype=cache.kv.dtype)
+        self.mask.masked_fill_(hidden, float("-inf"))
 
     def store(self, layer: int, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
-        """Add the new keys and values of a layer; returns all that are visible, (B, S, kv_heads, D) each."""
-        keys, values = self.cache.kv[layer, :, self.rows]
-        keys[self.row, self.positions] = k
-        values[self.row, self.positions] = v
-        return keys[:, : self.span], values[:, : self.span]
+        """Add the new keys and values (B, n, kv_heads, D) of a layer; returns all visible, (B, kv_heads, S, D)."""
+        keys, values = self.cache.kv[layer, :, self.rows]  # (B, kv_heads, T, D) each
+        keys.transpose(1, 2)[self.row, self.positions] = k.to(keys.dtype)
+        values.transpose(1, 2)[self.row, self.positions] = v.to(keys.dtype)
+        return keys[:, :, : self.span], values[:, :, : self.span]
 
     def store_copy_keys(self, copy_keys: Tensor) -> tuple[Tensor, Tensor]:
         """Add the new tokens to what can be copied; returns all keys (B, S, P) and their tokens (B, S)."""
         keys, ids = self.cache.copy_keys[self.rows], self.cache.ids[self.rows]
-        keys[self.row, self.positions + 1] = copy_keys
+        keys[self.row, self.positions + 1] = copy_keys.to(keys.dtype)
         ids[self.row, self.positions] = self.ids
         return keys[:, : self.span], ids[:, : self.span]
 
@@ -127,26 +139,33 @@ class Attention(nn.Module):
         self.qkv = nn.Linear(
             config.width, (config.heads + 2 * config.kv_heads) * config.head_width, bias=False
         )
-        self.q_norm = nn.RMSNorm(config.head_width, eps=1e-6)
-        self.k_norm = nn.RMSNorm(config.head_width, eps=1e-6)
+        if config.qk_norm:
+            self.q_norm = nn.RMSNorm(config.head_width, eps=1e-6)
+            self.k_norm = nn.RMSNorm(config.head_width, eps=1e-6)
+        self.normalises = config.qk_norm
         self.out = nn.Linear(config.width, config.width, bias=False)
 
     def forward(self, x: Tensor, rotation: tuple[Tensor, Tensor], window: _Window | None) -> Tensor:
         B, n, C = x.shape
-        groups = (self.heads, self.kv_heads, self.kv_heads)
-        q, k, v = (
-            self.qkv(x).view(B, n, sum(groups), self.head_width).split(groups, dim=2)
-        )  # (B, n, heads, D)
-        q, k = rotate(self.q_norm(q), rotation), rotate(self.k_norm(k), rotation)
-        mask = None
-        if window is not None:
-            k, v = window.store(self.layer, k, v)  # (B, S, kv_heads, D)
-            mask = window.mask[:, None]
-        y = F.scaled_dot_product_attention(
-            q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2),
-            attn_mask=mask, is_causal=mask is None, enable_gqa=self.heads != self.kv_heads,
-        )  # (B, heads, n, D)  # fmt: skip
-        return self.out(y.transpose(1, 2).reshape(B, n, C))
+        H, K, D = self.heads, self.kv_heads, self.head_width
+        qk, v = self.qkv(x).view(B, n, H + 2 * K, D).split((H + K, K), dim=2)  # (B, n, heads, D)
+        if self.normalises:
+            scale = torch.cat((self.q_norm.weight.expand(H, D), self.k_norm.weight.expand(K, D)))
+            qk = F.rms_norm(qk, (D,), eps=1e-6) * scale
+        q, k = rotate(qk, rotation).split((H, K), dim=2)
+        if window is None:
+            y = F.scaled_dot_product_attention(
+                q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2), is_causal=True, enable_gqa=H != K
+            )  # (B, heads, n, D)
+            return self.out(y.transpose(1, 2).reshape(B, n, C))
+        k, v = window.store(self.layer, k, v)  # (B, kv_heads, S, D)
+        mask = window.mask[:, None]
+        if n == 1:  # the heads that share keys are queries of one head: nothing is repeated in memory
+            y = F.scaled_dot_product_attention(q.view(B, K, H // K, D).type_as(k), k, v, attn_mask=mask)
+        else:
+            q = q.transpose(1, 2).type_as(k)
+            y = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, enable_gqa=H != K).transpose(1, 2)
+        return self.out(y.reshape(B, n, C).type_as(x))
 
 
 class SwiGLU(nn.Module):
@@ -216,8 +235,11 @@ class GPT(nn.Module):
         self.pointer = Pointer(config) if config.pointer else None
         frequencies = config.rope_base ** (-torch.arange(0, config.head_width, 2) / config.head_width)
         angles = torch.arange(config.context)[:, None] * frequencies  # (context, D / 2)
-        self.register_buffer("cos", angles.cos(), persistent=False)
-        self.register_buffer("sin", angles.sin(), persistent=False)
+        self.register_buffer("cos", angles.cos()[:, None], persistent=False)  # (context, 1, D / 2)
+        sin = torch.stack((-angles.sin(), angles.sin()), dim=1)
+        self.register_buffer("sin", sin, persistent=False)  # (context, 2, D / 2)
+        self.int8_words: nn.Module | None = None
+        """The output projection in 8 bits, if `model.int8` made one; the embedding itself stays as it is."""
         self._initialise()
 
     @torch.no_grad()
@@ -237,6 +259,18 @@ class GPT(nn.Module):
     @property
     def device(self) -> torch.device:
         return self.embedding.weight.device
+
+    @property
+    def context(self) -> int:
+        return self.config.context
+
+    @property
+    def vocab_size(self) -> int:
+        return self.config.vocab_size
+
+    def make_cache(self, rows: int) -> Cache:
+        """An empty cache for this network, on its device and in its precision."""
+        return Cache(self.config, rows, self.device, self.embedding.weight.dtype)
 
     def forward(self, ids: Tensor, wanted: Tensor | None = None) -> Tensor:
         """Log-probabilities of the token after each position of whole sequences.
@@ -270,7 +304,10 @@ class GPT(nn.Module):
         Returns the log-probabilities (B, vocab) of the token after the last new one, or None if not to predict.
         """
         window = _Window(cache, first_row, ids, starts)
-        rotation = self.cos[window.positions, None], self.sin[window.positions, None]  # (B, n, 1, D / 2)
+        rotation = (
+            self.cos[window.positions, None],
+            self.sin[window.positions, None],
+        )  # (B, n, 1, 1 or 2, D / 2)
         h = self._states(ids, rotation, window)  # (B, n, C)
         if self.pointer is not None:
             keys, seen = window.store_copy_keys(self.pointer.key(h))  # (B, S, P), (B, S)
@@ -279,9 +316,8 @@ class GPT(nn.Module):
         last = h[:, -1]  # (B, C)
         log_probs = self._words(last)
         if self.pointer is not None:
-            scores = (keys @ self.pointer.query(last)[:, :, None])[
-                :, :, 0
-            ].float() * self.pointer.scale  # (B, S)
+            query = self.pointer.query(last)[:, :, None].type_as(keys)
+            scores = (keys @ query)[:, :, 0].float() * self.pointer.scale  # (B, S)
             log_probs = self.pointer.mix(log_probs, last, scores + window.mask[:, -1], seen)
         return log_probs
 
@@ -292,14 +328,16 @@ class GPT(nn.Module):
         return self.norm(x)
 
     def _words(self, h: Tensor) -> Tensor:
+        if self.int8_words is not None:
+            return self.int8_words(h).log_softmax(-1)
         return F.linear(h, self.embedding.weight).float().log_softmax(-1)
 
 
 def rotate(x: Tensor, rotation: tuple[Tensor, Tensor]) -> Tensor:
     """Rotary positions (arXiv 2104.09864): x (B, n, heads, D) turned in the planes (i, i + D / 2)."""
-    cos, sin = rotation
-    left, right = x.chunk(2, dim=-1)
-    return torch.cat((left * cos - right * sin, right * cos + left * sin), dim=-1).type_as(x)
+    cos, sin = rotation  # (…, 1, 1, D / 2), (…, 1, 2, D / 2) with the first half's sign turned
+    halves = x.unflatten(-1, (2, -1))
+    return torch.addcmul(halves * cos, halves.flip(-2), sin).flatten(-2).type_as(x)
 
 
 def negative_log_likelihood(log_probs: Tensor, targets: Tensor, weights: Tensor) -> Tensor:

@@ -28,6 +28,8 @@ class Question:
     language: Language
     customer_id: int
     history: tuple[PastTurn, ...] = ()
+    chat: str = ""
+    """Which conversation it belongs to: what was computed for one is never used for another. Empty: none."""
 
 
 @dataclass(frozen=True)

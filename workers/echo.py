@@ -13,6 +13,10 @@ class EchoAssistant:
         self._delay = delay
         self.steps = 0
 
+    def figures(self) -> dict[str, float]:
+        """Nothing is counted."""
+        return {}
+
     async def answer(self, question: Question, on_text: OnText | None = None) -> Answer:
         """The question's own text."""
         words = question.text.split(" ")

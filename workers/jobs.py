@@ -47,6 +47,8 @@ class Assistant(Protocol):
     @property
     def steps(self) -> int: ...
 
+    def figures(self) -> dict[str, float]: ...
+
     async def answer(self, question: Question, on_text: OnText | None = None) -> Answer: ...
 
     async def suggest(
@@ -83,6 +85,11 @@ class Chat:
     post: Callable[[Call[Any]], None]
     suspects: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held by the one execution of this process that runs a turn which may be what killed others."""
+
+    @property
+    def key(self) -> str:
+        """What tells this chat from every other one of every bot."""
+        return self.mailbox.names.session(self.id)
 
     async def claim(self, *, alone: bool) -> Work | None:
         """Take the next turn, or None if there is nothing to do. Raises Suspect."""
@@ -256,7 +263,7 @@ async def _write(
             PastTurn(past.customer, past.reply, past.question_type, past.source_id)
             for past in session.recent(chat.history_tokens)
         )
-        question = Question(work.text, last.language, customer_id, history)
+        question = Question(work.text, last.language, customer_id, history, chat.key)
         answer = await assistant.answer(question, on_text)
         products = answer.products
         if not answer.text.strip():

@@ -76,6 +76,7 @@ def load_assistant(settings: Settings) -> Assistant:
         return EchoAssistant(settings.echo_delay)
     from model.assistant import Assistant as ModelAssistant
     from model.checkpoint import CheckpointError
+    from model.decoders import ModelError
     from model.shop import ShopError
 
     try:
@@ -85,8 +86,12 @@ def load_assistant(settings: Settings) -> Assistant:
             device=settings.device,
             slots=settings.slots,
             threads=settings.threads,
+            precision=settings.precision,
+            answer_tokens=settings.answer_tokens,
+            model_name=settings.model_name,
+            model_key=settings.model_key.get_secret_value() if settings.model_key else "",
         )
-    except CheckpointError as error:
+    except (CheckpointError, ModelError) as error:
         raise SettingsError(f"KEFU_MODEL: {error}") from error
     except ShopError as error:
         raise SettingsError(f"KEFU_SHOP: {error}") from error
@@ -152,6 +157,7 @@ def _report(worker: BatchingWorker, settings: Settings, assistant: Assistant) ->
             jobs=load.jobs,
             steps_per_second=(steps - before) / seconds,
             model=settings.model,
+            engine=assistant.figures(),
         )
         worker.connection.set(key, figures.model_dump_json(), ex=WORKER_SECONDS)
 

@@ -48,6 +48,8 @@ class WorkerFigures(Contract):
     """Jobs that came to their end since it started."""
     steps_per_second: float
     model: str
+    engine: dict[str, float] = {}
+    """What the model's engine counts, by name: seconds end in `_seconds`, shares are from 0 to 1."""
 
 
 class Overview(Contract):

@@ -41,7 +41,19 @@ class Settings(BaseSettings):
     redis_url: str | None = Field(None, description="Empty: a private Redis is started")
     admin_ids: Annotated[tuple[int, ...], NoDecode] = ()
 
-    model: str = Field("builtin", description="builtin, echo, or the folder of a checkpoint")
+    model: str = Field(
+        "builtin",
+        description="builtin, passages, echo, a checkpoint's folder, a transformers model (id, folder, .gguf), or the "
+        "http(s) address of an OpenAI-compatible server",
+    )
+    model_name: str = Field("", description="What an OpenAI-compatible server calls its model")
+    model_key: SecretStr | None = Field(None, description="Key of an OpenAI-compatible server")
+    answer_tokens: int = Field(
+        160, ge=1, le=1024, description="Longest answer of a model that is not the built-in one"
+    )
+    precision: Literal["auto", "fp32", "bf16", "int8"] = Field(
+        "auto", description="auto: bf16 on a GPU; on a CPU what is faster for the shape"
+    )
     device: Literal["auto", "cpu", "cuda"] = "auto"
     threads: int = Field(1, ge=1, description="Threads that torch uses in a worker on a CPU")
     echo_delay: float = Field(0.0, ge=0, description="Seconds per word of the model `echo`, for tests")

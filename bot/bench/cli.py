@@ -16,7 +16,7 @@ app.add_typer(bench, name="bench", help="Measure it, and break it on purpose.")
 
 @bench.callback()
 def _bench() -> None:
-    """Measure it, and break it on purpose."""
+    """Measure it, and break it on purpose. `engine` and `soak`, which need the model, have their own --help."""
 
 
 @bench.command()

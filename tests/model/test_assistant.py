@@ -26,6 +26,9 @@ class ScriptedVoice:
         self.keys: list[list[int]] = []
         self.error: EngineError | None = None
 
+    def figures(self) -> dict[str, float]:
+        return {}
+
     def fits(self, prompt: str) -> bool:
         return len(prompt) < 4000
 
@@ -37,6 +40,7 @@ class ScriptedVoice:
         keys: Sequence[int],
         slots: Mapping[int | None, Collection[int]],
         allow_none: bool = True,
+        chat: str = "",
     ) -> AsyncGenerator[Decision | str, None]:
         self.prompts.append(prompt)
         self.keys.append(list(keys))
