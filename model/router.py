@@ -10,7 +10,7 @@ import math
 import re
 import unicodedata
 import zlib
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -21,11 +21,16 @@ from safetensors.torch import save_file
 from torch.nn.functional import embedding_bag
 
 from model.checkpoint import CheckpointError
+from model.data.asks import type_of
 from model.slots import VALUE
 
 FILE = "router.safetensors"
 ROWS = 1 << 16
+PRODUCT = "productname"
+"""What stands for the title of a product that was found in a question."""
+
 _MOST_FEATURES = 2000
+_SMOOTHED = 0.03
 _WORD = re.compile(r"[^\W_\u3400-\u9fff]+|[\u3400-\u9fff]+|[?？!！]")
 
 
@@ -73,6 +78,11 @@ class Router:
         odds = np.exp(logits - logits.max())
         return dict(zip(self.labels, (odds / odds.sum()).tolist(), strict=True))
 
+    def likeliest_type(self, text: str) -> str:
+        """The question type that has the most of a question's odds, all its aspects together."""
+        types = by_type(self.probabilities(text))
+        return max(types, key=types.__getitem__)
+
     def save(self, folder: Path) -> None:
         """Write the file into a checkpoint's folder."""
         tensors = {"weights": self._weights, "scale": self._scale, "bias": self._bias}
@@ -101,11 +111,19 @@ class Router:
         return cls(labels, weights, scale, bias)
 
 
+def by_type(labels: Mapping[str, float]) -> dict[str, float]:
+    """The odds of the question types, each the sum of its aspects."""
+    types: dict[str, float] = defaultdict(float)
+    for label, odds in labels.items():
+        types[type_of(label)] += odds
+    return dict(types)
+
+
 def train_router(
     questions: Sequence[tuple[str, str]],
     labels: Sequence[str],
     *,
-    epochs: int = 6,
+    epochs: int = 8,
     seed: int = 1,
     on_step: Callable[[int, int, float], None] = lambda step, steps, loss: None,
 ) -> Router:
@@ -151,10 +169,10 @@ def _meant(label: str, labels: Sequence[str]) -> torch.Tensor:
 
 
 def _loss(logits: torch.Tensor, meant: torch.Tensor) -> torch.Tensor:
-    """Cross-entropy to the set of labels meant, a tenth of the weight smoothed over all."""
+    """Cross-entropy to the set of labels meant, a little of the weight smoothed over all."""
     logs = logits.log_softmax(-1)
     right = logs.masked_fill(~meant, float("-inf")).logsumexp(-1)
-    return -(0.9 * right + 0.1 * logs.mean(-1)).mean()
+    return -((1 - _SMOOTHED) * right + _SMOOTHED * logs.mean(-1)).mean()
 
 
 def fuse(

@@ -48,7 +48,9 @@ def read_asks(path: Path) -> dict[str, Asks]:
             label = line[2:].strip()
             found.setdefault(label, ([], []))
         elif line and not label:
-            raise AsksError(f"{path}, line {number}: a question before the first '# type' line; add one above it")
+            raise AsksError(
+                f"{path}, line {number}: a question before the first '# type' line; add one above it"
+            )
         elif line:
             pattern = line.removeprefix("~ ")
             try:

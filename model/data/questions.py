@@ -9,9 +9,10 @@ from model.data.dialogues import DialogueMaker
 from model.data.en_topics import EN
 from model.data.zh_topics import ZH
 from model.prompt import QUESTION_TYPES
+from model.router import PRODUCT
 from model.types import Language
 
-_OTHERS = 4
+_OTHERS = 5
 """How many times more questions of the type "other" there are: it is everything else in the world."""
 
 
@@ -52,5 +53,6 @@ def made_up_questions(
                 times = _OTHERS if label == "other" and not held_out else 1
                 for number in range(count * times if patterns else 0):
                     dressed = number % 2 == 0 and not held_out
-                    rows.append((maker.worded(rng.choice(patterns), rng, dressed), label))
+                    values = {"product": PRODUCT} if number % 4 < 2 else {}  # a title found, or not
+                    rows.append((maker.worded(rng.choice(patterns), rng, dressed, values), label))
     return rows
