@@ -6,9 +6,10 @@ was written. Whatever fails on the way, the source itself is the answer: the pas
 
 import json
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterable, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, Protocol, Self
 
@@ -16,11 +17,12 @@ import torch
 
 from model.check import faithfulness, unsupported
 from model.checkpoint import CheckpointError, load, shipped
+from model.data.asks import type_of
 from model.decoders import Decision, ModelError, NativeDecoder, NativeVoice, PromptTooLong
 from model.engine import EngineError
 from model.general import LONGEST_ANSWER, GeneralVoice
 from model.knowledge import Catalogue, Hit, Knowledge, Passage
-from model.literal import fields_of, is_taught, quotes, told_to_the_end
+from model.literal import fields_of, is_taught, quotes, sentences_of, told_to_the_end, with_delivery
 from model.phrases import phrase
 from model.prompt import (
     ORDER_TYPES,
@@ -32,10 +34,10 @@ from model.prompt import (
     plain,
     render_prompt,
 )
-from model.router import Router, fuse
-from model.shop import STATUS_NAMES, Order, Product, Shop, date_text
+from model.router import PRODUCT, Router, by_type, fuse
+from model.shop import DEMO_SHOP, STATUS_NAMES, Order, Product, Shop, ShopError, date_text
 from model.slots import SLOT, Slots
-from model.types import Answer, Language, OnText, Question, SuggestedProduct
+from model.types import Answer, Language, OnText, PastTurn, Question, SuggestedProduct
 
 PASSAGES = 4
 """Passages put before the model; more cost time and hide the right one."""
@@ -54,8 +56,31 @@ TYPE_CONFIDENCE = 0.5
 PLAUSIBLE = 0.01
 """Question types that the router holds for less likely than this are not put to the model."""
 
-MODEL_TRUST = 0.3
+POSSIBLE = 0.1
+"""A passage whose type the router holds for less likely than this is not shown on retrieval's word alone."""
+
+MODEL_TRUST = 0.2
 """Weight of the model's opinion on the question type beside the router's, from held-out wordings."""
+
+RETRIEVAL_TRUST = 0.5
+"""Weight of retrieval beside the aspects when a passage of a topic is chosen."""
+
+SURE_PART = 0.35
+"""A part of a message that the router is surer of than this, and twice as sure as of anything else, may be a question
+of its own."""
+
+SAME_MATTER = 4.0
+"""How much likelier the question type of the last answer is for a question that says too little."""
+
+SHORTEST = 2
+MOST_PARTS = 6
+"""Words of a part at least, and parts of a message at most, that are looked at for two questions."""
+
+ALONE = 0.6
+"""A question that the router is surer of than this is read alone, whatever stood before it."""
+
+FOLLOW_UP_UNITS = 6
+"""Words or Chinese characters up to which a question may be a follow-up that says too little."""
 
 MAX_QUESTION = 600
 """Characters of a question that the model reads."""
@@ -71,6 +96,11 @@ ORDER_MATTERS = frozenset({"order_cancel", "order_change", "order_invoice"})
 
 _CHINESE = re.compile(r"[\u3400-\u9fff]")
 _LATIN_WORD = re.compile(r"[^\W\d_\u3400-\u9fff]*[A-Za-z][^\W\d_\u3400-\u9fff]*")
+_UNIT = re.compile(r"[\u3400-\u9fff]|[^\W_\u3400-\u9fff]+")
+_BETWEEN_QUESTIONS = re.compile(
+    r"[?？!！。；;\n]+|\.\s+|[,，]\s*|(?:^|\s)(?:and|also|plus)\s|还有|另外|以及|顺便", re.IGNORECASE
+)
+_NO_QUESTION = SMALL_TALK_TYPES | {"other", "complaint", "human"}
 _FOLLOW_UP = re.compile(r"^\s*((and|what about|how about|also|or)\b|那|还有|如果|要是|换成)", re.IGNORECASE)
 
 
@@ -135,20 +165,21 @@ class NoVoice:
 
 @dataclass(frozen=True)
 class _Source:
-    """One passage or record that an answer may rest on."""
+    """One passage or record that an answer may rest on; `rest` is what is told of a product beside its record."""
 
     id: str
     kind: Literal["passage", "order", "product"]
     topic: str
     title: str
     text: str
+    rest: str = ""
 
     def shown(self, language: Language) -> str:
         """The source as a customer reads it when the model's words are not used."""
         if self.kind == "passage":
             return self.text
         head = phrase(language, f"{self.kind}_fact", title=self.title)
-        return "\n".join([head, *re.split(r"[;；]\s*", self.text)])
+        return "\n".join([head, *re.split(r"[;；]\s*", self.text), *([self.rest] if self.rest else [])])
 
 
 @dataclass(frozen=True)
@@ -158,6 +189,7 @@ class _Turn:
     question: Question
     text: str
     language: Language
+    labels: Mapping[str, float]
     types: Mapping[str, float]
     named: tuple[_Source, ...]
     hits: tuple[Hit, ...]
@@ -180,7 +212,9 @@ class Assistant:
     def __init__(self, shop: Shop, voice: Voice | GeneralVoice, router: Router | None = None) -> None:
         self.shop = shop
         self._router = router
+        _check_labels(shop, router)
         self.knowledge = Knowledge(shop.passages)
+        self._aspects = _aspects(shop.passages, router) if router else {}
         self.catalogue = Catalogue(shop)
         self._voice = voice
         self._titles = [title for product in shop.products for title in product.titles()]
@@ -209,18 +243,19 @@ class Assistant:
         records = Shop.load(shop)
         if model == "passages":
             return cls(records, NoVoice())
+        own = Router.load(DEMO_SHOP if shop is None else shop)
         if device == "auto":
             device = "cuda" if torch.cuda.is_available() else "cpu"
         if model.startswith(("http://", "https://")):
             from model.endpoint import EndpointDecoder
 
             endpoint = EndpointDecoder(model, model_name, model_key, slots)
-            return cls(records, GeneralVoice(endpoint, answer_tokens), Router.load(shipped()))
+            return cls(records, GeneralVoice(endpoint, answer_tokens), own or Router.load(shipped()))
         if is_foreign(model):
             from model.transformer import open_transformers
 
             decoder = open_transformers(model, device, slots, threads, precision)
-            return cls(records, GeneralVoice(decoder, answer_tokens), Router.load(shipped()))
+            return cls(records, GeneralVoice(decoder, answer_tokens), own or Router.load(shipped()))
         folder = shipped() if model == "builtin" else Path(model)
         try:
             voice = NativeVoice(NativeDecoder(load(folder, device), slots, threads, precision))
@@ -228,7 +263,7 @@ class Assistant:
             if isinstance(error, CheckpointError):
                 raise
             raise ModelError(str(error)) from None
-        return cls(records, voice, Router.load(folder))
+        return cls(records, voice, own or Router.load(folder))
 
     async def answer(self, question: Question, on_text: OnText | None = None) -> Answer:
         """Answer one question. `on_text` gets the growing text; the answer returned is the one that counts."""
@@ -240,13 +275,42 @@ class Assistant:
         orders = [order for name in named if (order := self.shop.order(name, question.customer_id))]
         if named and not orders:
             return Answer("clarify", phrase(language, "order_not_found", id=named[0]), "order_status")
-        turn = self._look_up(question, text, language, orders)
-        try:
-            if isinstance(self._voice, GeneralVoice):
-                return await self._tell(self._voice, turn, on_text)
-            return await self._write(self._voice, turn, on_text)
-        except EngineError:  # the model could not end its answer; the shop's own words can
-            return self._by_retrieval(turn)
+        answers = []
+        for part in self._questions_in(text):
+            turn = self._look_up(question, part, language, orders)
+            try:
+                answers.append(await self._say(turn, None if answers else on_text))
+            except EngineError:  # the model could not end its answer; the shop's own words can
+                answers.append(self._by_retrieval(turn))
+        return _joined(answers)
+
+    def _questions_in(self, text: str) -> list[str]:
+        """The questions of a message: more than one only where each is surely of another kind, else the whole."""
+        parts = [part for part in _BETWEEN_QUESTIONS.split(text) if part and len(_units(part)) >= SHORTEST]
+        if not self._router or not 1 < len(parts) <= MOST_PARTS:
+            return [text]
+        found: dict[str, str] = {}
+        for part in parts:
+            labels = self._labels(part)
+            (name, first), (_, second), *_ = sorted(by_type(labels).items(), key=lambda pair: -pair[1])
+            if name in _NO_QUESTION or first < max(SURE_PART, 2 * second):
+                continue
+            label = max(labels, key=labels.__getitem__)
+            found.setdefault("order" if name in ORDER_TYPES | {"delivery_tracking"} else label, part)
+        return list(found.values())[:2] if len(found) > 1 else [text]
+
+    def find(self, question: Question, k: int = 3) -> list[str]:
+        """The ids of the passages that fit a question best, by the router and retrieval together; best first."""
+        text = question.text.strip()[:MAX_READ]
+        language = language_of(text, question.language)
+        turn = self._look_up(question, text, language, ())
+        if not turn.labels:
+            return [hit.passage.id for hit in turn.hits[:k]]
+        odds = {
+            passage.id: turn.types.get(passage.topic, 0.0) * self._fit(turn, passage)
+            for passage in self.knowledge.passages(language)
+        }
+        return sorted(odds, key=odds.__getitem__, reverse=True)[:k]
 
     async def suggest(
         self,
@@ -282,7 +346,8 @@ class Assistant:
         """Records first, named ones before those that must be meant; then the passages that retrieval finds."""
         last = question.history[-1] if question.history else None
         sources = [self._order_source(order, language) for order in orders[:MAX_RECORDS]]
-        products = self.shop.find_products(text, language)[:MAX_RECORDS]
+        products = self.shop.find_products(text, language) or self.shop.find_products(question.text, language)
+        products = products[:MAX_RECORDS]
         sources += [self._product_source(product, language) for product in products]
         named = tuple(sources)
         if not sources and last and (source := self._source_by_id(last.source_id, question, language)):
@@ -293,8 +358,27 @@ class Assistant:
         hits = tuple(self.knowledge.search(query, language, PASSAGES))
         known = {source.id for source in sources}
         sources += [_passage_source(hit.passage) for hit in hits if hit.passage.id not in known]
-        types = self._router.probabilities(text) if self._router else {}
-        return _Turn(question, text, language, types, named, hits, tuple(sources))
+        labels = self._labels(text, last)
+        return _Turn(question, text, language, labels, by_type(labels), named, hits, tuple(sources))
+
+    def _labels(self, text: str, last: PastTurn | None = None) -> Mapping[str, float]:
+        """The router's opinion; a question that says too little is read together with the one before it."""
+        if not self._router:
+            return {}
+        text = self.shop.without_titles(text, PRODUCT)
+        labels = self._router.probabilities(text)
+        if last and (_FOLLOW_UP.match(text) or len(_units(text)) <= FOLLOW_UP_UNITS):
+            types = by_type(labels)
+            name = max(types, key=types.__getitem__)
+            if types[name] < ALONE or name == "other":
+                before = self.shop.without_titles(last.customer, PRODUCT)
+                labels = {
+                    label: odds * (SAME_MATTER if type_of(label) == last.question_type else 1.0)
+                    for label, odds in self._router.probabilities(f"{before} {text}").items()
+                }
+                total = sum(labels.values())
+                return {label: odds / total for label, odds in labels.items()}
+        return labels
 
     def _only_order(self, question: Question) -> Order | None:
         """The order that "my order" must mean: the customer's only one, or the only one still under way."""
@@ -317,9 +401,18 @@ class Assistant:
 
     def _product_source(self, product: Product, language: Language) -> _Source:
         text = self.shop.product_record_text(product, language)
-        return _Source(f"product:{product.id}", "product", "product_info", product.title(language), text)
+        _, *rest = sentences_of(product.description(language))
+        joined = ("" if language == "zh" else " ").join(rest)
+        return _Source(
+            f"product:{product.id}", "product", "product_info", product.title(language), text, joined
+        )
 
     # --- writing ------------------------------------------------------------------------------------------
+
+    async def _say(self, turn: _Turn, on_text: OnText | None) -> Answer:
+        if isinstance(self._voice, GeneralVoice):
+            return await self._tell(self._voice, turn, on_text)
+        return await self._write(self._voice, turn, on_text)
 
     async def _tell(self, voice: GeneralVoice, turn: _Turn, on_text: OnText | None) -> Answer:
         """Code names type and source, a general model says it, code checks it; the source itself is the floor.
@@ -370,6 +463,12 @@ class Assistant:
 
     async def _write(self, voice: Voice, turn: _Turn, on_text: OnText | None) -> Answer:
         """Let the voice decide and write; where code knows the source better, ask again with that one alone."""
+        name = max(turn.types, key=turn.types.__getitem__, default="other")
+        if name not in QUESTION_TYPES:  # the shop's own, of which the voice knows nothing
+            passage = self._best_passage(turn, name)
+            if passage and turn.types[name] >= TYPE_CONFIDENCE:
+                return Answer("passage", passage.text, name, turn.types[name], passage.id, passage.title)
+            return self._by_retrieval(turn, turn.types[name])
         page = self._page(voice, turn, turn.sources)
         keys = range(len(page.sources))
         likely = [name for name in QUESTION_TYPES if turn.types.get(name, 1.0) >= PLAUSIBLE]
@@ -420,6 +519,8 @@ class Assistant:
         if decision.type_probability < TYPE_CONFIDENCE:
             return self._by_retrieval(turn, decision.type_probability)
         if name == "other":
+            if turn.named and turn.named[0].kind == "order":  # whoever names an order wants to know of it
+                return self._by_retrieval(replace(turn, hits=()), decision.type_probability)
             return self._unknown(turn, decision.type_probability)
         if name in SMALL_TALK_TYPES:
             return Answer("smalltalk", phrase(language, name), name, decision.type_probability)
@@ -433,6 +534,8 @@ class Assistant:
         for kind, types in (("order", ORDER_TYPES), ("product", PRODUCT_TYPES)):
             if name in types:
                 records = [source for source in sources if source.kind == kind]
+                if kind == "product" and (passage := self._beside_records(turn, name)):
+                    return passage
                 if name in ORDER_MATTERS and len(records) == 1:
                     return self._order_matter(turn, decision, records[0])
                 if chosen and chosen in records:
@@ -440,36 +543,64 @@ class Assistant:
                 return records[0] if len(records) == 1 else self._ask_back(turn, decision, kind)
         return self._best_passage(turn, name) or self._by_retrieval(turn, decision.type_probability)
 
+    def _beside_records(self, turn: _Turn, name: str) -> _Source | None:
+        """The passage of a product type, if one is asked for and no product: "when do sold-out things come back"."""
+        asked = {label: odds for label, odds in turn.labels.items() if type_of(label) == name}
+        if len(asked) < 2 or max(asked, key=asked.__getitem__).endswith("/record"):
+            return None
+        if any(source.kind == "product" for source in turn.sources):
+            return None
+        return self._best_passage(turn, name)
+
     def _best_passage(self, turn: _Turn, topic: str) -> _Source | None:
-        """The passage of a topic that fits the question best: retrieval chooses a little better than the model."""
+        """The passage of a topic that is asked for."""
         found = [hit.passage for hit in turn.hits if hit.passage.topic == topic]
         found += self.knowledge.by_topic(topic, turn.language)
-        return _passage_source(found[0]) if found else None
+        return _passage_source(max(found, key=lambda passage: self._fit(turn, passage))) if found else None
+
+    def _fit(self, turn: _Turn, passage: Passage) -> float:
+        """How well a passage fits within its topic: by aspect, as the router sees both, and by retrieval."""
+        asked = {label: odds for label, odds in turn.labels.items() if type_of(label) == passage.topic}
+        told = self._aspects.get(passage.id, {})
+        match = sum(odds * told.get(label, 0.0) for label, odds in asked.items()) / (
+            sum(asked.values()) or 1.0
+        )
+        share = next((hit.share for hit in turn.hits if hit.passage.id == passage.id), 0.0)
+        return match + RETRIEVAL_TRUST * share
 
     def _checked(self, turn: _Turn, source: _Source, decision: Decision, text: str) -> Answer:
         """The model's words if they say nothing but what the source says, else the source itself."""
-        sound = bool(text) and not unsupported(text, [source.title, source.text, turn.text], self._titles)
+        draft = text
+        slips = unsupported(text, [source.title, source.text, turn.text], self._titles)
+        sound = bool(text) and not slips
         if sound and source.kind == "passage":
             sound = quotes(text, source.text)
             text = told_to_the_end(text, source.text, turn.language)
         elif sound:
             fields = fields_of(source.text)
             sound = is_taught(decision.question_type, source.title, fields, text, turn.language)
+            if decision.question_type == "order_status":
+                text = with_delivery(text, fields, turn.language)
+            if decision.question_type == "product_info" and source.rest:
+                text = f"{text}{'' if turn.language == 'zh' else ' '}{source.rest}"
         return Answer(
             "answer" if sound else "passage",
             text if sound else source.shown(turn.language),
             decision.question_type,
-            decision.type_probability * decision.key_probability,
+            decision.type_probability,
             source.id,
             source.title if source.kind == "passage" else "",
+            draft=draft,
+            slips=tuple(slips),
         )
 
     # --- answering by code --------------------------------------------------------------------------------
 
     def _by_retrieval(self, turn: _Turn, confidence: float = 0.0) -> Answer:
         """The best passage if retrieval is sure of it, the record that the question names, or an honest refusal."""
-        if turn.hits and turn.hits[0].is_sure:
-            source = _passage_source(turn.hits[0].passage)
+        best = turn.hits[0] if turn.hits else None
+        if best and best.is_sure and turn.types.get(best.passage.topic, 1.0) >= POSSIBLE:
+            source = _passage_source(best.passage)
             return Answer("passage", source.text, source.topic, confidence, source.id, source.title)
         if turn.named:
             source = turn.named[0]
@@ -564,6 +695,59 @@ def language_of(text: str, default: Language) -> Language:
     return "en" if latin >= 2 and not chinese else default
 
 
+def _check_labels(shop: Shop, router: Router | None) -> None:
+    """Raises ShopError if the shop teaches types that the router has not learned."""
+    known = set(router.labels) if router else None
+    for asks in shop.questions.values():
+        if known is not None and (missing := [label for label in asks if label not in known]):
+            raise ShopError(
+                [
+                    f"the shop's questions teach {missing[0]!r}, which no router has learned yet;"
+                    " run `kefu train types --shop FOLDER` with the shop's folder"
+                ]
+            )
+
+
+def _aspects(passages: Iterable[Passage], router: Router) -> dict[str, dict[str, float]]:
+    """What each passage is about: the odds of its topic's aspects, as the router reads the passage itself.
+
+    The router knows how customers ask; a passage that answers speaks of the same things. Both languages are read.
+    """
+    found: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
+    for passage in passages:
+        labels = router.probabilities(f"{passage.title} {passage.text}")
+        about = {label: odds for label, odds in labels.items() if type_of(label) == passage.topic}
+        total = sum(about.values()) or 1.0
+        for label, odds in about.items():
+            found[passage.id][label] += odds / total
+    return {
+        name: {label: odds / sum(about.values()) for label, odds in about.items()}
+        for name, about in found.items()
+    }
+
+
+def _joined(answers: Sequence[Answer]) -> Answer:
+    """One answer to all questions of a message. What could not be answered is said only if nothing could."""
+    known = [answer for answer in answers if answer.kind != "unknown"]
+    if len(known) < 2 or known[0].text == known[1].text:
+        return known[0] if known else answers[0]
+    first = known[0]
+    return replace(
+        first,
+        text=_paragraphs(*(answer.text for answer in known)),
+        confidence=min(answer.confidence for answer in known),
+        source_title=" · ".join(
+            dict.fromkeys(answer.source_title for answer in known if answer.source_title)
+        ),
+        products=tuple(product for answer in known for product in answer.products),
+    )
+
+
+def _units(text: str) -> list[str]:
+    """Words and single Chinese characters."""
+    return _UNIT.findall(text)
+
+
 def _fused(decision: Decision, types: Mapping[str, float]) -> Decision:
     """The decision with the router's opinion; a key that was chosen for another type counts for nothing."""
     ranking = fuse(
@@ -592,7 +776,7 @@ async def _text(stream: AsyncIterator[Decision | str], page: _Page, on_text: OnT
 
 def _render(turn: _Turn, sources: tuple[_Source, ...], question: int) -> _Page:
     slots = Slots()
-    facts = [Fact(s.topic, slots.cut(plain(s.title)), slots.cut(plain(s.text))) for s in sources]
+    facts = [Fact(_topic(s), slots.cut(plain(s.title)), slots.cut(plain(s.text))) for s in sources]
     history = []
     for past in turn.question.history[-1:]:  # only if what it rested on is in front of the model again
         for key, source in enumerate(sources):
@@ -607,6 +791,11 @@ def _render(turn: _Turn, sources: tuple[_Source, ...], question: int) -> _Page:
     keys = range(len(facts))
     prompt = render_prompt(turn.language, facts, keys, history, slots.cut(plain(turn.text[:question])))
     return _Page(prompt, sources, slots, {key: _slot_numbers(facts[key]) for key in keys})
+
+
+def _topic(source: _Source) -> str:
+    """A source's topic as the voice knows it: what a shop taught itself is "other" to it."""
+    return source.topic if source.topic in QUESTION_TYPES else "other"
 
 
 def _slot_numbers(fact: Fact) -> frozenset[int]:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.console import Console
@@ -79,45 +79,57 @@ def suggest(
 @evaluate.command("support")
 def evaluate_support(
     data: Annotated[Path, typer.Option(help="Questions with what is expected, as JSON lines.")],
+    task: Annotated[
+        Literal["answers", "handover", "retrieval"], typer.Option(help="What to measure.")
+    ] = "answers",
     model: Annotated[str, typer.Option(help="builtin, passages, or a checkpoint's folder.")] = "builtin",
     baselines: Annotated[
         Literal["none", "all"], typer.Option(help="all: the passages alone beside it.")
     ] = "all",
     shop: Annotated[Path | None, typer.Option(help="Folder of the shop's data.")] = None,
+    report: Annotated[
+        Path | None, typer.Option(help="Folder for a report of all three tasks, with pictures.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object with everything.")] = False,
 ) -> None:
-    """Count the right answers to a file of questions, beside answering with the best passage alone.
+    """Measure answers to a file of questions, beside answering with the best passage alone.
 
-    Example: kefu evaluate support --data tests/data/support_questions.jsonl --json
+    Example: kefu evaluate support --task answers --data tests/data/support_questions.jsonl --json
     """
     from rich.progress import Progress
     from rich.table import Table
 
-    from model.scorecard import QuestionsError, read_questions, score
+    from model.scorecard import QuestionsError, ask_all, read_questions
+    from model.support_report import Task, flat, measure, write_report
 
     try:
         questions = read_questions(data)
     except QuestionsError as error:
         raise TyperException(str(error)) from None
     rivals = {"kefu": model} | ({"passages": "passages"} if baselines == "all" else {})
-    results = {}
+    tasks: tuple[Task, ...] = ("answers", "handover", "retrieval") if report else (task,)
+    figures: dict[str, dict[str, dict[str, Any]]] = {name: {} for name in tasks}
+    answers = {}
     with Progress(console=Console(stderr=True)) as progress:
         for name, which in rivals.items():
-            task = progress.add_task(name, total=len(questions))
+            bar = progress.add_task(name, total=len(questions))
             with _assistant(which, shop) as assistant:
-                results[name] = score(assistant, questions, lambda task=task: progress.advance(task))  # type: ignore[misc]
+                given, seconds = ask_all(assistant, questions, lambda bar=bar: progress.advance(bar))  # type: ignore[misc]
+                answers[name] = given
+                for one in tasks:
+                    figures[one][name] = measure(one, assistant, questions, given)
+            if "answers" in figures:
+                figures["answers"][name]["seconds_per_answer"] = round(seconds, 4)
+    if report:
+        path = write_report(report, data, questions, answers, figures)
+        Console(stderr=True).print(f"{path} written")
     if as_json:
-        print(json.dumps({"task": "answers", "models": results}))
+        print(json.dumps({"task": task, "models": figures[task]}))
         return
-    table = Table("share of right answers", "questions", *results)
-    groups = next(iter(results.values()))["groups"]
-    for group, first in groups.items():
-        table.add_row(
-            group,
-            str(first["questions"]),
-            *(f"{result['groups'][group]['right']:.2f}" for result in results.values()),
-        )
-    table.add_row("all", str(len(questions)), *(f"{result['right']:.2f}" for result in results.values()))
+    table = Table(task, *rivals)
+    for name, _ in flat(figures[task]["kefu"]):
+        values = (dict(flat(figures[task][rival]))[name] for rival in rivals)
+        table.add_row(name, *(f"{value:.3f}" if isinstance(value, float) else str(value) for value in values))
     Console().print(table)
 
 
@@ -230,48 +242,55 @@ def train_text(
 
 @train.command("types")
 def train_types(
-    out: Annotated[Path, typer.Option(help="The checkpoint's folder, which gets the router.")],
+    out: Annotated[Path | None, typer.Option(help="The checkpoint's folder, which gets the router.")] = None,
+    shop: Annotated[
+        Path | None, typer.Option(help="A shop's folder: teach its own questions too; it gets the router.")
+    ] = None,
     data: Annotated[Path | None, typer.Option(help="Folder with support/, text/ and catalogue/.")] = None,
     questions: Annotated[
-        int, typer.Option(min=10, help="Questions to make up for each type and language.")
-    ] = 400,
+        int, typer.Option(min=10, help="Questions to make up for each type, aspect and language.")
+    ] = 150,
     threads: Annotated[int, typer.Option(min=1, help="Threads of the CPU.")] = 1,
     seed: Annotated[int, typer.Option()] = 1,
 ) -> None:
-    """Train the router: the linear classifier of question types. Takes about a minute.
+    """Train the router: the linear classifier of question types. Takes about three minutes.
 
-    Example: kefu train types --data FOLDER --out runs/one
+    Example: kefu train types --data FOLDER --out runs/one, or kefu train types --shop FOLDER
     """
     import torch
     from rich.progress import Progress
 
+    from model.data.asks import shipped_asks, type_of
     from model.data.corpus import Corpus, CorpusError, load_corpus
-    from model.data.questions import made_up_questions
-    from model.prompt import QUESTION_TYPES
+    from model.data.questions import labels_of, made_up_questions
     from model.router import train_router
+    from model.shop import Shop, ShopError
 
-    if not out.is_dir():
-        raise TyperException(f"{out} is not a folder; give the one that `kefu train text` wrote")
+    out = out or shop
+    if out is None or not out.is_dir():
+        raise TyperException(
+            f"{out or 'no --out'} is not a folder; give the one that `kefu train text` wrote, or --shop"
+        )
     torch.set_num_threads(threads)
     try:
         corpus = load_corpus(data) if data else Corpus()
-    except CorpusError as error:
+        own = Shop.load(shop).questions if shop else {}
+    except (CorpusError, ShopError) as error:
         raise TyperException(str(error)) from None
-    examples = made_up_questions(corpus, questions, seed)
+    examples = made_up_questions(corpus, questions, seed, own=own)
+    labels = labels_of(*(shipped_asks(language) for language in ("en", "zh")), *own.values())
     with Progress(console=Console(stderr=True)) as progress:
         task = progress.add_task(f"{len(examples)} questions", total=None)
         router = train_router(
             examples,
-            QUESTION_TYPES,
+            labels,
             seed=seed,
             on_step=lambda step, steps, loss: progress.update(task, completed=step, total=steps),
         )
     router.save(out)
     for language in ("en", "zh"):
         rows = made_up_questions(corpus, 10, seed + 1, held_out=True, languages=(language,))
-        right = sum(
-            max(odds := router.probabilities(text), key=odds.__getitem__) == label for text, label in rows
-        )
+        right = sum(router.likeliest_type(text) == type_of(label) for text, label in rows)
         print(
             f"{language}: {right / len(rows):.2f} of {len(rows)} questions in wordings that were set aside are right"
         )

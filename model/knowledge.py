@@ -147,6 +147,10 @@ class Knowledge:
         """The passages that fit best, best first; empty if no word of the query is known."""
         return self._shelves[language].search(query, k)
 
+    def passages(self, language: Language) -> Sequence[Passage]:
+        """All passages in a language, in the shop's order."""
+        return self._shelves[language].passages
+
     def by_topic(self, topic: str, language: Language) -> list[Passage]:
         """All passages of one topic, its main one first."""
         return [passage for passage in self._shelves[language].passages if passage.topic == topic]

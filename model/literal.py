@@ -47,6 +47,20 @@ def told_to_the_end(answer: str, passage: str, language: Language) -> str:
     return ("" if language == "zh" else " ").join([*said, *rest])
 
 
+_ALONGSIDE = ("arrives", "carrier", "tracking")
+
+
+def with_delivery(answer: str, fields: Mapping[str, str], language: Language) -> str:
+    """An answer on an order's state, and below it what the record says on its delivery and the answer does not."""
+    names = _SCRIPTS[language].order_fields
+    is_mark, field_mark, _ = _SCRIPTS[language].field_marks
+    left = [(shown, fields.get(shown, "")) for shown in (names[name] for name in _ALONGSIDE)]
+    line = field_mark.join(
+        f"{shown}{is_mark}{value}" for shown, value in left if value and value not in answer
+    )
+    return f"{answer}\n{line}" if line else answer
+
+
 def is_taught(
     question_type: str, title: str, fields: Mapping[str, str], answer: str, language: Language
 ) -> bool:

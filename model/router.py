@@ -10,7 +10,7 @@ import math
 import re
 import unicodedata
 import zlib
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -18,14 +18,19 @@ import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch.nn.functional import cross_entropy, embedding_bag
+from torch.nn.functional import embedding_bag
 
 from model.checkpoint import CheckpointError
+from model.data.asks import type_of
 from model.slots import VALUE
 
 FILE = "router.safetensors"
 ROWS = 1 << 16
+PRODUCT = "productname"
+"""What stands for the title of a product that was found in a question."""
+
 _MOST_FEATURES = 2000
+_SMOOTHED = 0.03
 _WORD = re.compile(r"[^\W_\u3400-\u9fff]+|[\u3400-\u9fff]+|[?？!！]")
 
 
@@ -73,6 +78,11 @@ class Router:
         odds = np.exp(logits - logits.max())
         return dict(zip(self.labels, (odds / odds.sum()).tolist(), strict=True))
 
+    def likeliest_type(self, text: str) -> str:
+        """The question type that has the most of a question's odds, all its aspects together."""
+        types = by_type(self.probabilities(text))
+        return max(types, key=types.__getitem__)
+
     def save(self, folder: Path) -> None:
         """Write the file into a checkpoint's folder."""
         tensors = {"weights": self._weights, "scale": self._scale, "bias": self._bias}
@@ -101,19 +111,30 @@ class Router:
         return cls(labels, weights, scale, bias)
 
 
+def by_type(labels: Mapping[str, float]) -> dict[str, float]:
+    """The odds of the question types, each the sum of its aspects."""
+    types: dict[str, float] = defaultdict(float)
+    for label, odds in labels.items():
+        types[type_of(label)] += odds
+    return dict(types)
+
+
 def train_router(
     questions: Sequence[tuple[str, str]],
     labels: Sequence[str],
     *,
-    epochs: int = 6,
+    epochs: int = 8,
     seed: int = 1,
     on_step: Callable[[int, int, float], None] = lambda step, steps, loss: None,
 ) -> Router:
-    """Fit a router to (text, label) pairs by logistic regression with AdamW; `on_step` hears of the progress."""
+    """Fit a router to (text, label) pairs by logistic regression with AdamW; `on_step` hears of the progress.
+
+    A pair may name a type whose aspects are the labels: then any of them counts as right.
+    """
     torch.manual_seed(seed)
-    number = {label: index for index, label in enumerate(labels)}
     rows = [features(text) for text, _ in questions]
-    targets = torch.tensor([number[label] for _, label in questions])
+    meant = {label: _meant(label, labels) for label in {label for _, label in questions}}
+    targets = torch.stack([meant[label] for _, label in questions])  # (questions, labels)
     weights = torch.zeros(ROWS, len(labels), requires_grad=True)
     bias = torch.zeros(len(labels), requires_grad=True)
     optimizer = torch.optim.AdamW([weights, bias], lr=0.03, weight_decay=1e-3)
@@ -127,7 +148,7 @@ def train_router(
             shares = torch.tensor([share for some in picked for share in some.values()])
             offsets = torch.tensor([0, *np.cumsum([len(some) for some in picked])[:-1]])
             logits = embedding_bag(ids, weights, offsets, mode="sum", per_sample_weights=shares) + bias
-            loss = cross_entropy(logits, targets[chosen], label_smoothing=0.1)
+            loss = _loss(logits, targets[chosen])
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
@@ -137,6 +158,21 @@ def train_router(
     scale = weights.detach().abs().amax(0).clamp_min(1e-6) / 127
     quantised = (weights.detach() / scale).round().to(torch.int8).numpy()
     return Router(labels, quantised, scale.numpy(), bias.detach().numpy())
+
+
+def _meant(label: str, labels: Sequence[str]) -> torch.Tensor:
+    """Which of the labels a pair's own label stands for. Raises ValueError if it is none of them."""
+    meant = torch.tensor([name == label or name.startswith(f"{label}/") for name in labels])
+    if not meant.any():
+        raise ValueError(f"no label {label!r}")
+    return meant
+
+
+def _loss(logits: torch.Tensor, meant: torch.Tensor) -> torch.Tensor:
+    """Cross-entropy to the set of labels meant, a little of the weight smoothed over all."""
+    logs = logits.log_softmax(-1)
+    right = logs.masked_fill(~meant, float("-inf")).logsumexp(-1)
+    return -((1 - _SMOOTHED) * right + _SMOOTHED * logs.mean(-1)).mean()
 
 
 def fuse(

@@ -7,15 +7,24 @@ order only to the customer it belongs to. Knows no ranking (`model/knowledge.py`
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Literal, Protocol, Self, TypeVar, get_args
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    model_validator,
+)
 
+from model.data.asks import Asks, AsksError, read_asks, type_of
 from model.prompt import QUESTION_TYPES
 from model.types import Language
 
@@ -67,9 +76,12 @@ class _Row(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
 
 
-def _known_topic(topic: str) -> str:
-    if topic not in QUESTION_TYPES:
-        raise ValueError(f"unknown topic {topic!r}; use one of the labels in model/prompt.py, else 'other'")
+def _known_topic(topic: str, info: ValidationInfo) -> str:
+    if topic not in QUESTION_TYPES and topic not in (info.context or {}).get("own_types", ()):
+        raise ValueError(
+            f"unknown topic {topic!r}; use one of the labels in model/prompt.py, one that questions_en.txt or"
+            " questions_zh.txt teaches, else 'other'"
+        )
     return topic
 
 
@@ -254,11 +266,14 @@ class Shop:
         passages: Iterable[Passage],
         orders: OrderBook,
         customers: Iterable[Customer] = (),
+        questions: Mapping[Language, Mapping[str, Asks]] | None = None,
     ) -> None:
         self.profile = profile
         self.products = tuple(products)
         self.passages = tuple(passages)
         self.orders = orders
+        self.questions: Mapping[Language, Mapping[str, Asks]] = questions or {}
+        """How this shop's customers ask, by language and label: for a router of its own."""
         self.customers = {customer.id: customer for customer in customers}
         self._product = {product.id: product for product in self.products}
         self._titles: dict[Language, _Titles] = {
@@ -266,22 +281,30 @@ class Shop:
             "zh": _Titles((product, product.zh.title) for product in self.products if product.zh),
         }
 
+        titles = sorted(
+            (title for product in self.products for title in product.titles()), key=len, reverse=True
+        )
+        self._any_title = re.compile("|".join(map(re.escape, titles)), re.IGNORECASE) if titles else None
+
     @classmethod
     def load(cls, folder: Path | None = None) -> Self:
         """Read a shop's folder, or the demo shop. Raises ShopError with every row that cannot be used.
 
-        `shop.json` must be there; `products.jsonl`, `faq.jsonl`, `orders.jsonl` and `customers.jsonl` may be missing.
+        `shop.json` must be there; `products.jsonl`, `faq.jsonl`, `orders.jsonl`, `customers.jsonl`, `questions_en.txt`
+        and `questions_zh.txt` may be missing.
         """
         folder = DEMO_SHOP if folder is None else folder
         problems: list[str] = []
         profile = _read_profile(folder / "shop.json")
+        questions = _read_questions(folder, problems)
+        own = {type_of(label) for asks in questions.values() for label in asks}
         products = _read_rows(folder / "products.jsonl", Product, problems)
-        passages = _read_rows(folder / "faq.jsonl", _PassageRow, problems)
+        passages = _read_rows(folder / "faq.jsonl", _PassageRow, problems, own)
         orders = _read_rows(folder / "orders.jsonl", Order, problems)
         customers = _read_rows(folder / "customers.jsonl", Customer, problems)
         if problems:
             raise ShopError(problems)
-        return cls(profile, products, _passages(passages), OrderList(orders), customers)
+        return cls(profile, products, _passages(passages), OrderList(orders), customers, questions)
 
     def name(self, language: Language) -> str:
         """What the shop is called."""
@@ -355,6 +378,10 @@ class Shop:
         text = _normal(text)
         other: Language = "en" if language == "zh" else "zh"
         return self._titles[language].find(text) or self._titles[other].find(text)
+
+    def without_titles(self, text: str, instead: str) -> str:
+        """The text with something else where it has a product's full title."""
+        return self._any_title.sub(f" {instead} ", text) if self._any_title else text
 
     def _item_text(self, item: OrderItem, language: Language) -> str:
         product = self.product(item.product_id)  # what is no longer sold is called by its id
@@ -431,7 +458,32 @@ def _read_profile(path: Path) -> Profile:
         raise ShopError([f"{path.name}: {_explain(error)}"]) from None
 
 
-def _read_rows(path: Path, kind: type[AnyRow], problems: list[str]) -> list[AnyRow]:
+_OWN_LABEL = re.compile(r"[a-z][a-z0-9_]{0,39}(/[a-z][a-z0-9_]{0,39})?")
+
+
+def _read_questions(folder: Path, problems: list[str]) -> dict[Language, Mapping[str, Asks]]:
+    """A shop's own questions; what is wrong with them is added to `problems`."""
+    found: dict[Language, Mapping[str, Asks]] = {}
+    for language in get_args(Language):
+        path = folder / f"questions_{language}.txt"
+        if not path.is_file():
+            continue
+        try:
+            found[language] = read_asks(path)
+        except AsksError as error:
+            problems.append(str(error))
+            continue
+        for label in found[language]:
+            if not _OWN_LABEL.fullmatch(label):
+                problems.append(
+                    f"{path.name}: {label!r} is no type; write small letters, digits and _, such as 'allergens'"
+                )
+    return found
+
+
+def _read_rows(
+    path: Path, kind: type[AnyRow], problems: list[str], own_types: Collection[str] = ()
+) -> list[AnyRow]:
     """The rows of a file of JSON lines; what is wrong with the others is added to `problems`."""
     rows: list[AnyRow] = []
     line_of: dict[str | int, int] = {}
@@ -440,7 +492,7 @@ def _read_rows(path: Path, kind: type[AnyRow], problems: list[str]) -> list[AnyR
         if not line.strip():
             continue
         try:
-            row = kind.model_validate_json(line)
+            row = kind.model_validate_json(line, context={"own_types": own_types})
         except ValidationError as error:
             problems.append(f"{path.name}, line {number}: {_explain(error)}")
             continue

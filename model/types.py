@@ -61,3 +61,7 @@ class Answer:
     source_id: str = ""
     source_title: str = ""
     products: tuple[SuggestedProduct, ...] = field(default=())
+    draft: str = ""
+    """What the model wrote before the check, for measuring."""
+    slips: tuple[str, ...] = ()
+    """Values that the draft states without a source, for measuring."""

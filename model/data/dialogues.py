@@ -129,6 +129,12 @@ class DialogueMaker:
         """A question of that type as a customer might type it, with values filled in."""
         return self._worded(self._phrasing(label, rng), {}, rng, dressed)
 
+    def worded(
+        self, pattern: str, rng: Random, dressed: bool = True, values: Mapping[str, str] | None = None
+    ) -> str:
+        """A question by this pattern as a customer might type it, with these values and others made up."""
+        return self._worded(self._grammar.sample(pattern, rng), dict(values or {}), rng, dressed)
+
     # --- facts --------------------------------------------------------------------------------------------
 
     def _context(self, rng: Random) -> list[_Source]:
