@@ -76,17 +76,46 @@ def suggest(
 @evaluate.command("support")
 def evaluate_support(
     data: Annotated[Path, typer.Option(help="Questions with what is expected, as JSON lines.")],
+    task: Annotated[Literal["answers", "intents"], typer.Option(help="What is judged.")] = "answers",
     model: Annotated[str, typer.Option(help="builtin, passages, or a checkpoint's folder.")] = "builtin",
-    baselines: Annotated[
-        Literal["none", "all"], typer.Option(help="all: the passages alone beside it.")
-    ] = "all",
+    baselines: Annotated[str, typer.Option(help="none, all, or names with commas.")] = "all",
     shop: Annotated[Path | None, typer.Option(help="Folder of the shop's data.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object with everything.")] = False,
+    train: Annotated[Path | None, typer.Option(help="intents: the file whose types are learned.")] = None,
+    split: Annotated[
+        Literal["rows", "families"] | None,
+        typer.Option(help="intents: learn from nine tenths of --data, test on the rest."),
+    ] = None,
+    report: Annotated[Path | None, typer.Option(help="intents: folder for a report with pictures.")] = None,
+    cache: Annotated[
+        Path | None, typer.Option(help="intents: where what was learned is kept [~/.cache/kefu/intents].")
+    ] = None,
+    tokens: Annotated[
+        int | None, typer.Option(min=1000, help="intents: training tokens of a network [1200000].")
+    ] = None,
+    threads: Annotated[int, typer.Option(min=1, help="intents: threads of the CPU.")] = 1,
+    seed: Annotated[int, typer.Option(help="intents: for the split and the training.")] = 1,
 ) -> None:
-    """Count the right answers to a file of questions, beside answering with the best passage alone.
+    """Count the right answers to a file of questions, beside answering with the best passage alone; or with
+    --task intents judge question types on JSON lines with `text` (or `instruction`) and `intent`.
 
-    Example: kefu evaluate support --data tests/data/support_questions.jsonl --json
+    Examples: kefu evaluate support --data tests/data/support_questions.jsonl --json
+    kefu evaluate support --task intents --train train.jsonl --data test.jsonl --baselines all --json
     """
+    if task == "intents":
+        from model.checkpoint import CheckpointError
+        from model.intents.command import evaluate_intents
+        from model.intents.examples import IntentsError
+
+        try:
+            evaluate_intents(
+                data, train, split, baselines, model, report, cache, tokens, threads, seed, as_json
+            )
+        except (IntentsError, CheckpointError) as error:
+            raise TyperException(str(error)) from None
+        return
+    if baselines not in ("none", "all"):
+        raise TyperException(f"no baseline is called {baselines!r}; there are all, none")
     from rich.progress import Progress
     from rich.table import Table
 
