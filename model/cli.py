@@ -251,3 +251,40 @@ def train_types(
         print(
             f"{language}: {right / len(rows):.2f} of {len(rows)} questions in wordings that were set aside are right"
         )
+
+
+@train.command("voice")
+def train_voice(
+    base: Annotated[str, typer.Option(help="gemma, a .gguf file, a folder, or a name on the hub.")],
+    out: Annotated[Path, typer.Option(help="Folder of the adapter; a run that is there goes on.")],
+    minutes: Annotated[float, typer.Option(min=0.01, help="How long this call tunes.")],
+    data: Annotated[Path | None, typer.Option(help="Folder with support/, text/ and catalogue/.")] = None,
+    rank: Annotated[int, typer.Option(min=1, help="Rank of the adapter.")] = 8,
+    learning_rate: Annotated[float, typer.Option(min=0.0)] = 5e-4,
+    questions: Annotated[
+        int, typer.Option(min=0, help="Questions of the exams before and after, in each language.")
+    ] = 20,
+    threads: Annotated[int, typer.Option(min=1, help="Threads of the CPU.")] = 1,
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    seed: Annotated[int, typer.Option()] = 1,
+) -> None:
+    """Tune a bigger language model on our dialogues with LoRA: an adapter for a second voice. Resumes.
+
+    Example: kefu train voice --base gemma --out runs/voice --minutes 60
+    """
+    try:
+        from model.tune import TuneError, TuneSettings, tune_voice
+    except ImportError as error:
+        raise TyperException(f"{error.name} is not installed; pip install 'kefu[tune,train]'") from None
+    from model.data.corpus import CorpusError
+    from model.second_voice import VoiceError
+
+    settings = TuneSettings(
+        base, minutes, rank, learning_rate, questions=questions, seed=seed, threads=threads, device=device
+    )
+    console = Console(stderr=True)
+    try:
+        record = tune_voice(data, out, settings, console)
+    except (CorpusError, VoiceError, TuneError) as error:
+        raise TyperException(str(error)) from None
+    print(json.dumps({name: record[name] for name in ("dialogues", "steps", "seconds", "before", "after")}))
