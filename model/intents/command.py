@@ -51,6 +51,12 @@ def evaluate_intents(
         if not test:
             raise IntentsError(f"{data} is too small to divide; give at least ten questions a type")
     err = Console(stderr=True)
+    shown = {example.text.casefold() for example in learning or ()}
+    repeated = sum(example.text.casefold() in shown for example in test)
+    if repeated:
+        err.print(
+            f"{repeated} of {len(test)} test questions stand in the training file too: figures will flatter."
+        )
     columns = (
         TextColumn("{task.description:20}"),
         BarColumn(),
@@ -78,7 +84,7 @@ def evaluate_intents(
             result = evaluate_taught(learning, test, rivals, folder, kept, seed, plan, show)
     how: dict[str, Any] = {
         "data": data.name, "train": train.name if train else None, "split": split, "seed": seed,
-        "threads": threads, "test_questions": len(test), "training_questions": len(learning or ()),
+        "threads": threads, "test_questions": len(test), "training_questions": len(learning or ()), "also_in_training": repeated,
     }  # fmt: skip
     if report:
         from model.intents.report import write_report
