@@ -1,6 +1,7 @@
 """The worker's program: Redis, the assistant, the batching worker and what it does on the side."""
 
 import contextlib
+import functools
 import gc
 import logging
 import os
@@ -9,6 +10,7 @@ import signal
 import socket
 import time
 from collections.abc import Callable
+from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
@@ -18,7 +20,7 @@ from workers import logs
 from workers.channel import WORKER_PREFIX, WORKER_SECONDS, connect, is_outage, refuse_credentials
 from workers.echo import EchoAssistant
 from workers.embedded_redis import private_redis
-from workers.jobs import Assistant, Services, provide
+from workers.jobs import Assistant, Services, Writer, provide
 from workers.mailbox import known_bots
 from workers.operations import WorkerFigures
 from workers.settings import QUEUES, Settings, SettingsError
@@ -84,6 +86,15 @@ def load_assistant(settings: Settings) -> Assistant:
         raise SettingsError(f"KEFU_SHOP: {error}") from error
 
 
+@functools.cache
+def _make_writer(shop: Path | None) -> Writer:
+    """The writer of a shop, made when it is first needed."""
+    from model.shop import Shop
+    from model.writer import Writer as ShopWriter
+
+    return ShopWriter(Shop.load(shop))
+
+
 def wait_for_redis(connection: redis.Redis) -> None:
     """Return when Redis answers; say once that it does not. Raises SettingsError if it refuses us."""
     said = False
@@ -113,7 +124,13 @@ def _build(
         close=assistant.close,
     )
     services = Services(
-        connection, assistant, worker.on_main, worker.post, settings.history_tokens, settings.session_days
+        connection,
+        assistant,
+        worker.on_main,
+        worker.post,
+        settings.history_tokens,
+        settings.session_days,
+        lambda: _make_writer(settings.shop),
     )
     provide(services)
 
