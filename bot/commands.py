@@ -61,6 +61,7 @@ def _customer_commands(texts: Texts, private: bool = True) -> list[BotCommand]:
 def _admin_commands(texts: Texts) -> list[BotCommand]:
     return [
         BotCommand(command="broadcast", description=texts.command_broadcast),
+        BotCommand(command="write", description=texts.command_write),
         BotCommand(command="queues", description=texts.command_queues),
         BotCommand(command="stats", description=texts.command_stats),
         BotCommand(command="dashboard", description=texts.command_dashboard),

@@ -43,6 +43,7 @@ from workers.outbox import Outbox
 from workers.sessions import SessionReader
 from workers.settings import Settings, SettingsError
 from workers.trips import Trips
+from workers.writings import Writings
 
 log = logging.getLogger(__name__)
 
@@ -99,6 +100,7 @@ async def run(settings: Settings) -> None:
             operations=operations,
             alerts=alerts,
             broadcasts=Broadcasts(channel, writer),
+            writings=Writings(channel, writer),
         )
         dispatcher.update.outer_middleware(
             IntakeMiddleware(sessions, PATIENCE if settings.webhook_url else None)

@@ -80,22 +80,47 @@ def suggest(
 def evaluate_support(
     data: Annotated[Path, typer.Option(help="Questions with what is expected, as JSON lines.")],
     task: Annotated[
-        Literal["answers", "handover", "retrieval"], typer.Option(help="What to measure.")
+        Literal["answers", "handover", "retrieval", "intents"], typer.Option(help="What to measure.")
     ] = "answers",
     model: Annotated[str, typer.Option(help="builtin, passages, or a checkpoint's folder.")] = "builtin",
-    baselines: Annotated[
-        Literal["none", "all"], typer.Option(help="all: the passages alone beside it.")
-    ] = "all",
+    baselines: Annotated[str, typer.Option(help="none, all, or names with commas.")] = "all",
     shop: Annotated[Path | None, typer.Option(help="Folder of the shop's data.")] = None,
-    report: Annotated[
-        Path | None, typer.Option(help="Folder for a report of all three tasks, with pictures.")
-    ] = None,
+    report: Annotated[Path | None, typer.Option(help="Folder for a report with pictures.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object with everything.")] = False,
+    train: Annotated[Path | None, typer.Option(help="intents: the file whose types are learned.")] = None,
+    split: Annotated[
+        Literal["rows", "families"] | None,
+        typer.Option(help="intents: learn from nine tenths of --data, test on the rest."),
+    ] = None,
+    cache: Annotated[
+        Path | None, typer.Option(help="intents: where what was learned is kept [~/.cache/kefu/intents].")
+    ] = None,
+    tokens: Annotated[
+        int | None, typer.Option(min=1000, help="intents: training tokens of a network [1200000].")
+    ] = None,
+    threads: Annotated[int, typer.Option(min=1, help="intents: threads of the CPU.")] = 1,
+    seed: Annotated[int, typer.Option(help="intents: for the split and the training.")] = 1,
 ) -> None:
-    """Measure answers to a file of questions, beside answering with the best passage alone.
+    """Measure answers to a file of questions, beside answering with the best passage alone; or with --task intents
+    question types, on JSON lines with `text` (or `instruction`) and `intent`.
 
-    Example: kefu evaluate support --task answers --data tests/data/support_questions.jsonl --json
+    Examples: kefu evaluate support --task answers --data tests/data/support_questions.jsonl --json
+    kefu evaluate support --task intents --train train.jsonl --data test.jsonl --baselines all --json
     """
+    if task == "intents":
+        from model.checkpoint import CheckpointError
+        from model.intents.command import evaluate_intents
+        from model.intents.examples import IntentsError
+
+        try:
+            evaluate_intents(
+                data, train, split, baselines, model, report, cache, tokens, threads, seed, as_json
+            )
+        except (IntentsError, CheckpointError) as error:
+            raise TyperException(str(error)) from None
+        return
+    if baselines not in ("none", "all"):
+        raise TyperException(f"no baseline is called {baselines!r}; there are all, none")
     from rich.progress import Progress
     from rich.table import Table
 
@@ -294,3 +319,40 @@ def train_types(
         print(
             f"{language}: {right / len(rows):.2f} of {len(rows)} questions in wordings that were set aside are right"
         )
+
+
+@train.command("voice")
+def train_voice(
+    base: Annotated[str, typer.Option(help="gemma, a .gguf file, a folder, or a name on the hub.")],
+    out: Annotated[Path, typer.Option(help="Folder of the adapter; a run that is there goes on.")],
+    minutes: Annotated[float, typer.Option(min=0.01, help="How long this call tunes.")],
+    data: Annotated[Path | None, typer.Option(help="Folder with support/, text/ and catalogue/.")] = None,
+    rank: Annotated[int, typer.Option(min=1, help="Rank of the adapter.")] = 8,
+    learning_rate: Annotated[float, typer.Option(min=0.0)] = 5e-4,
+    questions: Annotated[
+        int, typer.Option(min=0, help="Questions of the exams before and after, in each language.")
+    ] = 20,
+    threads: Annotated[int, typer.Option(min=1, help="Threads of the CPU.")] = 1,
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    seed: Annotated[int, typer.Option()] = 1,
+) -> None:
+    """Tune a bigger language model on our dialogues with LoRA: an adapter for a second voice. Resumes.
+
+    Example: kefu train voice --base gemma --out runs/voice --minutes 60
+    """
+    try:
+        from model.tune import TuneError, TuneSettings, tune_voice
+    except ImportError as error:
+        raise TyperException(f"{error.name} is not installed; pip install 'kefu[tune,train]'") from None
+    from model.data.corpus import CorpusError
+    from model.second_voice import VoiceError
+
+    settings = TuneSettings(
+        base, minutes, rank, learning_rate, questions=questions, seed=seed, threads=threads, device=device
+    )
+    console = Console(stderr=True)
+    try:
+        record = tune_voice(data, out, settings, console)
+    except (CorpusError, VoiceError, TuneError) as error:
+        raise TyperException(str(error)) from None
+    print(json.dumps({name: record[name] for name in ("dialogues", "steps", "seconds", "before", "after")}))

@@ -281,7 +281,7 @@ class GPT(nn.Module):
         """
         B, T = ids.shape
         assert T <= self.config.context
-        h = self._states(ids, (self.cos[:T, None], self.sin[:T, None]), None)  # (B, T, C)
+        h = self.states(ids)  # (B, T, C)
         row, time = (torch.ones_like(ids, dtype=torch.bool) if wanted is None else wanted).nonzero(
             as_tuple=True
         )
@@ -320,6 +320,11 @@ class GPT(nn.Module):
             scores = (keys @ query)[:, :, 0].float() * self.pointer.scale  # (B, S)
             log_probs = self.pointer.mix(log_probs, last, scores + window.mask[:, -1], seen)
         return log_probs
+
+    def states(self, ids: Tensor) -> Tensor:
+        """The last states (B, T, C) of whole sequences ids (B, T), before the vocabulary: for heads of another kind."""
+        T = ids.shape[1]
+        return self._states(ids, (self.cos[:T, None], self.sin[:T, None]), None)
 
     def _states(self, ids: Tensor, rotation: tuple[Tensor, Tensor], window: _Window | None) -> Tensor:
         x = self.embedding(ids)

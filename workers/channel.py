@@ -48,7 +48,8 @@ ACTS_KEPT = 100
 
 JOB_FUNCTION = "workers.jobs.answer"
 BROADCAST_FUNCTION = "workers.jobs.prepare_broadcast"
-BROADCAST_QUEUE = "bulk"
+WRITE_FUNCTION = "workers.jobs.write"
+BULK_QUEUE = "bulk"
 JOB_TIMEOUT = 120
 JOB_RETRIES = 10
 FAILED_JOB_SECONDS = 7 * 24 * 3600
@@ -146,6 +147,15 @@ class Names:
     def broadcast_left(self) -> str:
         """Sorted set of the chats that the broadcast has still to go to."""
         return self._key("broadcast", "left")
+
+    def writing(self, writing_id: str) -> str:
+        """String: a text that an admin has asked for and not decided on yet."""
+        return self._key("writing", writing_id)
+
+    @property
+    def writings(self) -> str:
+        """List of the texts that admins have approved, newest first, bounded."""
+        return self._key("writings")
 
     @property
     def outbox_chats(self) -> str:
@@ -512,7 +522,14 @@ def enqueue_broadcast(
     connection: redis.Redis, pipe: Pipeline, names: Names, broadcast_id: str, cause: str
 ) -> None:
     """Add to a transaction what makes the job that prepares a broadcast."""
-    _enqueue(connection, pipe, names, BROADCAST_QUEUE, BROADCAST_FUNCTION, broadcast_id, cause)
+    _enqueue(connection, pipe, names, BULK_QUEUE, BROADCAST_FUNCTION, broadcast_id, cause)
+
+
+def enqueue_writing(
+    connection: redis.Redis, pipe: Pipeline, names: Names, writing_id: str, cause: str
+) -> None:
+    """Add to a transaction what makes the job that writes a text."""
+    _enqueue(connection, pipe, names, BULK_QUEUE, WRITE_FUNCTION, writing_id, cause)
 
 
 def _enqueue(

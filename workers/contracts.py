@@ -9,6 +9,7 @@ from typing import Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 Language = Literal["en", "zh"]
+WritingKind = Literal["description", "questions", "reviews", "news"]
 
 
 class Contract(BaseModel):

@@ -19,14 +19,25 @@ import redis
 from rq import get_current_job
 
 from model.types import Answer, Language, OnText, PastTurn, Question, SuggestedProduct
+from model.writer import Kind, WriterError, Writing
 from workers.broadcasts import prepare
 from workers.channel import Names
-from workers.contracts import Draft, OutboxEntry, ProductCard, Reply, Turn
+from workers.contracts import Button, Draft, OutboxEntry, ProductCard, Reply, Turn
 from workers.mailbox import MAX_ATTEMPTS, Fenced, Handed, Mailbox, Suspect, Work
 from workers.scripts import Call
 from workers.sessions import Session, Sessions
-from workers.texts import APOLOGY, NO_SUGGESTIONS, SUGGESTIONS
+from workers.texts import (
+    APOLOGY,
+    APPROVE,
+    DROP,
+    NO_SUGGESTIONS,
+    NOT_WRITTEN,
+    SUGGESTIONS,
+    WRITTEN,
+    WRITTEN_UNSOUND,
+)
 from workers.worker import NoRetry, Step, current_execution
+from workers.writings import Order, hold, read_order
 
 logger = logging.getLogger(__name__)
 
@@ -56,6 +67,12 @@ class Assistant(Protocol):
     ) -> tuple[SuggestedProduct, ...]: ...
 
     async def close(self) -> None: ...
+
+
+class Writer(Protocol):
+    """What `model.writer` offers. Raises WriterError."""
+
+    def write(self, kind: Kind, subject: str, facts: Sequence[str], language: Language) -> Writing: ...
 
 
 class AnswerFailed(Exception):
@@ -126,6 +143,7 @@ class Services:
     post: Callable[[Call[Any]], None]
     history_tokens: int = 600
     session_days: float = 30.0
+    make_writer: Callable[[], Writer] = lambda: _no_writer()
     suspects: asyncio.Lock = field(default_factory=asyncio.Lock)
     _mailboxes: dict[int, Mailbox] = field(default_factory=dict)
 
@@ -147,6 +165,10 @@ class Services:
             self.post,
             self.suspects,
         )
+
+
+def _no_writer() -> Writer:
+    raise NoRetry("this process writes no texts: start it with `kefu worker`")
 
 
 _slot: list[Services] = []
@@ -176,6 +198,40 @@ async def prepare_broadcast(bot_id: int, broadcast_id: str) -> None:
         raise NoRetry("this process has no assistant: start it with `kefu worker`")
     services = _slot[0]
     await services.on_main(lambda: prepare(services.connection, Names(bot_id), broadcast_id))
+
+
+async def write(bot_id: int, writing_id: str) -> None:
+    """The RQ job: write what an admin has asked for and hold it for their approval."""
+    if not _slot:
+        raise NoRetry("this process has no assistant: start it with `kefu worker`")
+    services, names = _slot[0], Names(bot_id)
+    order = await services.on_main(lambda: read_order(services.connection, names, writing_id))
+    if order is None:
+        return
+    try:
+        text, shown, sound = await asyncio.to_thread(_written, services.make_writer(), order)
+    except Exception as error:
+        raise AnswerFailed(_where(error)) from None
+    language = order.language
+    approve = Button(text=APPROVE[language], data=f"wr:ok:{writing_id}")
+    drop = Button(text=DROP[language], data=f"wr:no:{writing_id}")
+    buttons = (*((approve,) if sound else ()), *((drop,) if text else ()))
+    await services.on_main(
+        lambda: hold(services.connection, names, writing_id, order, text, sound, shown, buttons)
+    )
+
+
+def _written(writer: Writer, order: Order) -> tuple[str, str, bool]:
+    """The text, empty if there is none; what its admin is shown; and whether it may be approved."""
+    try:
+        writing = writer.write(order.kind, order.subject, order.facts, order.language)
+    except WriterError as error:
+        return "", NOT_WRITTEN[order.language][error.reason], False
+    if not writing.unsupported:
+        return writing.text, WRITTEN[order.language].format(text=writing.text), True
+    values = ", ".join(writing.unsupported)
+    shown = WRITTEN_UNSOUND[order.language].format(values=values, text=writing.text)
+    return writing.text, shown, False
 
 
 async def answer_chat(chat: Chat, assistant: Assistant) -> None:

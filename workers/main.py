@@ -1,6 +1,7 @@
 """The worker's program: Redis, the assistant, the batching worker and what it does on the side."""
 
 import contextlib
+import functools
 import gc
 import logging
 import os
@@ -9,6 +10,7 @@ import signal
 import socket
 import time
 from collections.abc import Callable
+from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
@@ -26,7 +28,7 @@ from workers.channel import (
 )
 from workers.echo import EchoAssistant
 from workers.embedded_redis import private_redis
-from workers.jobs import Assistant, Services, provide
+from workers.jobs import Assistant, Services, Writer, provide
 from workers.mailbox import known_bots
 from workers.operations import WorkerFigures
 from workers.settings import QUEUES, Settings, SettingsError
@@ -97,6 +99,15 @@ def load_assistant(settings: Settings) -> Assistant:
         raise SettingsError(f"KEFU_SHOP: {error}") from error
 
 
+@functools.cache
+def _make_writer(shop: Path | None) -> Writer:
+    """The writer of a shop, made when it is first needed."""
+    from model.shop import Shop
+    from model.writer import Writer as ShopWriter
+
+    return ShopWriter(Shop.load(shop))
+
+
 def wait_for_redis(connection: redis.Redis) -> None:
     """Return when Redis answers; say once that it does not. Raises SettingsError if it refuses us."""
     said = False
@@ -127,7 +138,13 @@ def _build(
         close=assistant.close,
     )
     services = Services(
-        connection, assistant, worker.on_main, worker.post, settings.history_tokens, settings.session_days
+        connection,
+        assistant,
+        worker.on_main,
+        worker.post,
+        settings.history_tokens,
+        settings.session_days,
+        lambda: _make_writer(settings.shop),
     )
     provide(services)
 

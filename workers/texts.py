@@ -10,6 +10,26 @@ SUGGESTIONS: dict[Language, str] = {
     "en": "You might like these:",
     "zh": "这些您可能会喜欢：",
 }
+WRITTEN: dict[Language, str] = {
+    "en": "Nobody else sees this unless you approve it.\n\n{text}",
+    "zh": "您批准之前，其他人看不到这段文字。\n\n{text}",
+}
+WRITTEN_UNSOUND: dict[Language, str] = {
+    "en": "The facts do not support all of this ({values}), so it cannot be approved.\n\n{text}",
+    "zh": "以下内容没有依据：{values}，因此不能批准。\n\n{text}",
+}
+APPROVE: dict[Language, str] = {"en": "Approve", "zh": "批准"}
+DROP: dict[Language, str] = {"en": "Throw away", "zh": "丢弃"}
+NOT_WRITTEN: dict[Language, dict[str, str]] = {
+    "en": {
+        "unknown_subject": "I do not know that product. Give its id, such as P1001, or its full name.",
+        "no_facts": "There is nothing to write from. Put the facts on lines of their own under the command.",
+    },
+    "zh": {
+        "unknown_subject": "没有找到这件商品。请写出商品编号（例如 P1001）或完整名称。",
+        "no_facts": "没有可用的内容。请在命令下面每行写一条事实。",
+    },
+}
 NO_SUGGESTIONS: dict[Language, str] = {
     "en": "I found nothing that fits. Try it in other words, or with fewer conditions.",
     "zh": "没有找到合适的商品。请换一种说法，或者少加一些条件。",

@@ -4,7 +4,7 @@ from collections.abc import Collection
 
 from aiogram import Router
 
-from bot.handlers import admin, broadcast, customer, suggestions
+from bot.handlers import admin, broadcast, customer, suggestions, writing
 
 
 def make_routers(admin_ids: Collection[int], bot_id: int, username: str) -> list[Router]:
@@ -12,6 +12,7 @@ def make_routers(admin_ids: Collection[int], bot_id: int, username: str) -> list
     return [
         admin.make_router(admin_ids),
         broadcast.make_router(admin_ids),
+        writing.make_router(admin_ids),
         suggestions.make_router(),
         customer.make_router(bot_id, username),
     ]

@@ -70,6 +70,14 @@ EN = Texts(
         "{silenced} left out because a person is talking with them, {muted} declined meanwhile."
     ),
     broadcast_stopped="Broadcast stopped: {sent} of {total} sent, {refused} could not be reached.",
+    write_usage=(
+        "I write from facts alone, and nobody sees the text before you approve it:\n"
+        "/write description P1001\n/write questions P1001 (or a topic, such as return_policy)\n"
+        "/write reviews P1001, with one review on each line below\n/write news HEADLINE, with one fact on each line below"
+    ),
+    write_begun="I am writing it.",
+    write_approved="Approved. Here it is to copy:",
+    write_dropped="Thrown away.",
     news_question="May the shop send you news now and then?",
     news_yes="Yes",
     news_no="No",
@@ -101,6 +109,7 @@ EN = Texts(
     command_forget="Delete what I remember",
     command_news="The shop's news: yes or no",
     command_broadcast="Write to all customers",
+    command_write="Have a text written from facts",
     command_queues="Queues and workers",
     command_stats="Counters",
     command_dashboard="Open the dashboard",

@@ -52,6 +52,10 @@ class Texts:
     broadcast_progress: str
     broadcast_done: str
     broadcast_stopped: str
+    write_usage: str
+    write_begun: str
+    write_approved: str
+    write_dropped: str
     news_question: str
     news_yes: str
     news_no: str
@@ -85,6 +89,7 @@ class Texts:
     command_forget: str
     command_news: str
     command_broadcast: str
+    command_write: str
     command_queues: str
     command_stats: str
     command_dashboard: str

@@ -58,6 +58,14 @@ ZH = Texts(
         "{silenced} 位正由人工接待而未发送，{muted} 位中途谢绝。"
     ),
     broadcast_stopped="群发已停止：{total} 位中已发送 {sent} 条，{refused} 位无法送达。",
+    write_usage=(
+        "我只根据事实写作，您批准之前没有人能看到：\n"
+        "/write 描述 P1001\n/write 问答 P1001（或主题，例如 return_policy）\n"
+        "/write 评价 P1001，下面每行写一条评价\n/write 新闻 标题，下面每行写一条事实"
+    ),
+    write_begun="正在写。",
+    write_approved="已批准，可以复制：",
+    write_dropped="已丢弃。",
     news_question="本店可以偶尔给您发送通知吗？",
     news_yes="可以",
     news_no="不要",
@@ -89,6 +97,7 @@ ZH = Texts(
     command_forget="删除我记住的内容",
     command_news="本店通知：要或不要",
     command_broadcast="群发给所有顾客",
+    command_write="根据事实写一段文字",
     command_queues="队列和工作进程",
     command_stats="计数",
     command_dashboard="打开监控面板",

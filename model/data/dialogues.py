@@ -85,7 +85,7 @@ class _Turn:
 
 
 class DialogueMaker:
-    """An endless source of dialogues in one language."""
+    """An endless source of dialogues in one language; with `slots` false, values stand in it as they are."""
 
     def __init__(
         self,
@@ -93,8 +93,10 @@ class DialogueMaker:
         corpus: Corpus | None = None,
         others: Sequence[Script] = (),
         held_out: bool = False,
+        slots: bool = True,
     ) -> None:
         self.script = script
+        self._with_slots = slots
         self.language = script.language
         self.held_out = held_out
         self._grammar = Grammar(script.lists)
@@ -501,16 +503,15 @@ class DialogueMaker:
         if not in_order:
             rng.shuffle(numbers)
             rng.shuffle(keys)
-        slots = Slots(numbers)
+        cut = Slots(numbers).cut if self._with_slots else str
         facts = tuple(
-            Fact(source.topic, slots.cut(plain(source.title)), slots.cut(plain(source.text)))
-            for source in sources
+            Fact(source.topic, cut(plain(source.title)), cut(plain(source.text))) for source in sources
         )
         lead = "" if self.language == "zh" else " "
         exchanges = []
         for turn in turns:
             key = next((i for i, source in enumerate(sources) if source is turn.source), None)
-            question, answer = slots.cut(plain(turn.question)), slots.cut(plain(turn.answer))
+            question, answer = cut(plain(turn.question)), cut(plain(turn.answer))
             exchanges.append(Exchange(question, turn.label, key, lead + answer))
         return Dialogue(self.language, facts, tuple(keys[: len(facts)]), tuple(exchanges))
 

@@ -48,6 +48,16 @@ async def test_every_command_gets_a_reply(kefu: Running, command: str) -> None:
     assert await ask(kefu, 3, command)
 
 
+async def test_an_admin_has_a_text_written_and_approves_it(kefu: Running) -> None:
+    begun = await ask(kefu, ADMIN, "/write description P1001")
+    held = await kefu.client.wait_for_reply(ADMIN, timeout=60)
+    assert "Aurora Lamp" in held["text"] and held["text"] != begun
+    approve = held["buttons"][0][0]["data"]
+    await kefu.client.press(ADMIN, held["message_id"], approve)
+    await kefu.client.wait_for_reply(ADMIN, timeout=60)
+    assert kefu.redis.llen(kefu.names.writings) == 1
+
+
 @pytest.mark.parametrize("content", [{"sticker": True}, {"voice": True}, {"photo": True, "caption": ""}])
 async def test_what_is_not_text_gets_a_friendly_word(kefu: Running, content: dict[str, object]) -> None:
     await kefu.client.send_any(3, **content)

@@ -1,0 +1,324 @@
+"""Tunes any causal language model of the transformers library on our dialogues, with LoRA (arXiv 2106.09685).
+
+Facts stand in front in plain words; loss falls on answers only, and only there is the vocabulary computed, which is
+most of the work for a small model with a large one. One dialogue at a time, several to a step. A run is a folder: the
+adapter as peft reads it, `state.pt` to go on from, `run.json`, `loss.png`; started again, it goes on.
+"""
+
+import json
+import math
+import os
+import platform
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import torch
+from peft import LoraConfig, get_peft_model, get_peft_model_state_dict, set_peft_model_state_dict
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+from torch.nn import functional as F
+
+from model.check import unsupported
+from model.data.corpus import Corpus, load_corpus
+from model.data.dialogues import Dialogue, DialogueMaker
+from model.data.en_topics import EN
+from model.data.zh_topics import ZH
+from model.second_voice import END, Written, load_voice, read_reply, voice_prompt, voice_reply
+from model.slots import find_values
+
+STATE = "state.pt"
+_EXAM_SEED = 1_000_003
+_SAVE_SECONDS = 120.0
+
+
+class TuneError(ValueError):
+    """A run that cannot be started; the text says what to do."""
+
+
+@dataclass(frozen=True)
+class TuneSettings:
+    """What a run is started with."""
+
+    base: str
+    minutes: float
+    """How long this call tunes; the rate falls over it. The exams before and after come on top."""
+    rank: int = 8
+    learning_rate: float = 5e-4
+    dialogues: int = 2
+    """Dialogues to a step."""
+    longest: int = 320
+    """Dialogues with more tokens are left out."""
+    questions: int = 20
+    """Questions of the exam, in each language; 0 for none."""
+    seed: int = 1
+    threads: int = 1
+    device: str = "cpu"
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """A dialogue in tokens, and the places whose next token counts."""
+
+    ids: list[int]
+    places: list[int]
+
+
+def lesson(dialogue: Dialogue, tokenizer: Any) -> Lesson:
+    """The tokens of a dialogue; `places` are the positions before each token of an answer and its end."""
+    ids: list[int] = []
+    places: list[int] = []
+    written = ""
+    if tokenizer.bos_token_id is not None:
+        ids.append(tokenizer.bos_token_id)
+    for number, exchange in enumerate(dialogue.exchanges):
+        prompt = voice_prompt(dialogue.facts, dialogue.exchanges[:number], exchange.question)
+        given = prompt.removeprefix(written)
+        reply = voice_reply(exchange)
+        ids += tokenizer(given, add_special_tokens=False).input_ids
+        answer = tokenizer(reply, add_special_tokens=False).input_ids
+        places += range(len(ids) - 1, len(ids) - 1 + len(answer))
+        ids += answer
+        written = prompt + reply
+    return Lesson(ids, places)
+
+
+def answer_loss(model: Any, lesson: Lesson) -> torch.Tensor:
+    """The mean loss on the answers of one dialogue."""
+    device = next(model.parameters()).device
+    places = torch.tensor(lesson.places, device=device)
+    ids = torch.tensor([lesson.ids], device=device)
+    logits = model(input_ids=ids, logits_to_keep=places).logits[0]  # (answer tokens, vocabulary)
+    return F.cross_entropy(logits.float(), ids[0, places + 1])
+
+
+def tune_voice(data: Path | None, out: Path, settings: TuneSettings, console: Console) -> dict[str, Any]:
+    """Tune, or go on in the folder `out`; returns the run's record. Raises VoiceError and TuneError."""
+    torch.set_num_threads(settings.threads)
+    torch.manual_seed(settings.seed)
+    corpus = load_corpus(data) if data else Corpus()
+    model, tokenizer = load_voice(settings.base, None, settings.device)
+    console.print(f"{sum(p.numel() for p in model.parameters()):,} parameters in {settings.base}")
+    exam = _exam(corpus, settings.questions)
+    state = _Run.begin(out, settings)
+    if settings.questions and not state.before:
+        state.before = examine(model, tokenizer, exam, console, "exam before")
+    model = get_peft_model(
+        model,
+        LoraConfig(
+            r=settings.rank, lora_alpha=2 * settings.rank, target_modules="all-linear", task_type="CAUSAL_LM"
+        ),
+    )
+    trained = [p for p in model.parameters() if p.requires_grad]
+    optimizer = torch.optim.AdamW(trained, lr=settings.learning_rate, weight_decay=0.0)
+    if state.weights:
+        set_peft_model_state_dict(model, state.weights)
+        optimizer.load_state_dict(state.optimizer)
+        console.print(f"Going on after {state.dialogues:,} dialogues in {out}")
+    _loop(model, tokenizer, optimizer, _makers(corpus), state, out, settings, console)
+    model.eval()
+    after = examine(model, tokenizer, exam, console, "exam after") if settings.questions else {}
+    record = {
+        "command": "kefu train voice", "settings": asdict(settings), "tuned_parameters": sum(p.numel() for p in trained),
+        "dialogues": state.dialogues, "steps": state.steps, "seconds": round(state.seconds), "losses": state.losses,
+        "before": state.before, "after": after, "data": corpus.hashes,
+        "versions": {"python": platform.python_version(), "torch": torch.__version__},
+    }  # fmt: skip
+    save_adapter(model, out)
+    (out / "run.json").write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    _draw(state.losses, out / "loss.png")
+    return record
+
+
+def save_adapter(model: Any, folder: Path) -> None:
+    """Write the adapter in half precision, as peft reads it."""
+    weights = {name: tensor.half() for name, tensor in get_peft_model_state_dict(model).items()}
+    model.save_pretrained(folder, state_dict=weights)
+    (folder / "README.md").unlink(missing_ok=True)  # peft's empty model card
+
+
+def examine(
+    model: Any, tokenizer: Any, exam: Sequence[Dialogue], console: Console, title: str
+) -> dict[str, Any]:
+    """Greedy answers to the last question of each dialogue, as shares over those that a fact answers.
+
+    values: all values of the right answer and no other; unsupported: answers with a value from nowhere.
+    """
+    rows: list[tuple[Dialogue, Written]] = []
+    began = time.monotonic()
+    with Progress(console=console) as progress:
+        for dialogue in progress.track(exam, description=title):
+            rows.append((dialogue, write(model, tokenizer, dialogue)))
+    found: dict[str, Any] = {"seconds_per_answer": round((time.monotonic() - began) / max(1, len(rows)), 2)}
+    for language in ("en", "zh"):
+        mine = [
+            (dialogue.exchanges[-1], dialogue, reply)
+            for dialogue, reply in rows
+            if dialogue.language == language
+        ]
+        valued = [(right, reply) for right, _, reply in mine if find_values(right.answer)]
+        found[language] = {
+            "questions": len(mine),
+            "type": _share(right.question_type == reply.question_type for right, _, reply in mine),
+            "key": _share(right.key == reply.key and reply.question_type != "" for right, _, reply in mine),
+            "with_values": len(valued),
+            "values": _share(
+                set(find_values(right.answer)) == set(find_values(reply.answer)) for right, reply in valued
+            ),
+            "unsupported": _share(
+                bool(unsupported(reply.answer, _sources(dialogue))) for _, dialogue, reply in mine
+            ),
+        }
+    return found
+
+
+@torch.no_grad()
+def write(model: Any, tokenizer: Any, dialogue: Dialogue, longest: int = 96) -> Written:
+    """The greedy answer to the last question of a dialogue."""
+    *history, last = dialogue.exchanges
+    ids = tokenizer(
+        voice_prompt(dialogue.facts, history, last.question), return_tensors="pt", add_special_tokens=False
+    ).input_ids
+    if tokenizer.bos_token_id is not None:
+        ids = torch.cat([torch.tensor([[tokenizer.bos_token_id]]), ids], 1)
+    ids = ids.to(next(model.parameters()).device)
+    made = model.generate(
+        input_ids=ids, attention_mask=torch.ones_like(ids), max_new_tokens=longest, do_sample=False,
+        stop_strings=[END], tokenizer=tokenizer, pad_token_id=tokenizer.pad_token_id or tokenizer.eos_token_id or 0,
+    )  # fmt: skip
+    return read_reply(tokenizer.decode(made[0, ids.shape[1] :], skip_special_tokens=True))
+
+
+@dataclass
+class _Run:
+    """How far a run has come."""
+
+    dialogues: int
+    steps: int
+    seconds: float
+    losses: list[tuple[int, float]]
+    before: dict[str, Any]
+    weights: dict[str, torch.Tensor]
+    optimizer: dict[str, Any]
+
+    @classmethod
+    def begin(cls, out: Path, settings: TuneSettings) -> "_Run":
+        path = out / STATE
+        if not path.is_file():
+            out.mkdir(parents=True, exist_ok=True)
+            return cls(0, 0, 0.0, [], {}, {}, {})
+        saved = torch.load(path, weights_only=True)
+        if saved.pop("plan") != _plan(settings):
+            raise TuneError(f"{out} holds a run with other settings; use the same ones, or another --out")
+        return cls(**saved)
+
+    def save(self, model: Any, optimizer: torch.optim.Optimizer, out: Path, settings: TuneSettings) -> None:
+        weights = {name: tensor.detach().cpu() for name, tensor in get_peft_model_state_dict(model).items()}
+        saved = vars(self) | {
+            "weights": weights,
+            "optimizer": optimizer.state_dict(),
+            "plan": _plan(settings),
+        }
+        torch.save(saved, out / "state.new")
+        os.replace(out / "state.new", out / STATE)
+
+
+def _loop(
+    model: Any,
+    tokenizer: Any,
+    optimizer: torch.optim.Optimizer,
+    makers: Sequence[DialogueMaker],
+    state: _Run,
+    out: Path,
+    settings: TuneSettings,
+    console: Console,
+) -> None:
+    began, before, saved = time.monotonic(), state.seconds, time.monotonic()
+    limit = 60 * settings.minutes
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console) as bar:
+        task = bar.add_task("loss –", total=limit)
+        while (spent := time.monotonic() - began) < limit:
+            rate = settings.learning_rate * min(1.0, (state.steps + 1) / 10) * max(0.1, 1 - spent / limit)
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+            loss = 0.0
+            for _ in range(settings.dialogues):
+                part = answer_loss(model, _next(makers, tokenizer, state, settings)) / settings.dialogues
+                part.backward()
+                loss += float(part.detach())
+            torch.nn.utils.clip_grad_norm_((p for p in model.parameters() if p.requires_grad), 1.0)
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+            state.steps += 1
+            state.seconds = before + time.monotonic() - began
+            if not math.isfinite(loss):
+                raise TuneError(
+                    "the loss is not a number any more; begin anew with a smaller --learning-rate"
+                )
+            state.losses.append((state.dialogues, round(loss, 4)))
+            bar.update(
+                task,
+                completed=time.monotonic() - began,
+                description=f"{state.dialogues:,} dialogues, loss {loss:.3f}",
+            )
+            if time.monotonic() - saved > _SAVE_SECONDS:
+                state.save(model, optimizer, out, settings)
+                saved = time.monotonic()
+    state.save(model, optimizer, out, settings)
+
+
+def _next(makers: Sequence[DialogueMaker], tokenizer: Any, state: _Run, settings: TuneSettings) -> Lesson:
+    """The next dialogue that is short enough; which one depends on the number alone."""
+    while True:
+        rng = Random(f"{settings.seed}:{state.dialogues}")
+        state.dialogues += 1
+        made = lesson(makers[state.dialogues % len(makers)].with_facts(rng), tokenizer)
+        if len(made.ids) <= settings.longest:
+            return made
+
+
+def _makers(corpus: Corpus, held_out: bool = False) -> list[DialogueMaker]:
+    """Makers whose dialogues have values in plain words."""
+    return [
+        DialogueMaker(script, corpus, others, held_out=held_out, slots=False)
+        for script, others in ((EN, (ZH,)), (ZH, (EN,)))
+    ]
+
+
+def _exam(corpus: Corpus, questions: int) -> list[Dialogue]:
+    """Dialogues in wordings of the families set aside; of each only the first question, without history."""
+    exam = []
+    for maker in _makers(corpus, held_out=True):
+        rng = Random(f"{_EXAM_SEED} {maker.language}")
+        for _ in range(questions):
+            dialogue = maker.with_facts(rng)
+            exam.append(replace(dialogue, exchanges=dialogue.exchanges[:1]))
+    return exam
+
+
+def _sources(dialogue: Dialogue) -> list[str]:
+    return [*(f"{fact.title}: {fact.text}" for fact in dialogue.facts), dialogue.exchanges[-1].question]
+
+
+def _share(claims: Any) -> float:
+    truths = [bool(claim) for claim in claims]
+    return round(sum(truths) / len(truths), 4) if truths else 0.0
+
+
+def _plan(settings: TuneSettings) -> dict[str, Any]:
+    return {name: getattr(settings, name) for name in ("base", "rank", "dialogues", "longest", "seed")}
+
+
+def _draw(losses: Sequence[tuple[int, float]], path: Path) -> None:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6, 4), layout="constrained")
+    axes = figure.add_subplot()
+    axes.plot([x for x, _ in losses], [y for _, y in losses], linewidth=0.8)
+    axes.set_xlabel("dialogues")
+    axes.set_ylabel("loss on answers")
+    figure.savefig(path, dpi=90)
