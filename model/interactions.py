@@ -80,8 +80,9 @@ class Events:
 
 @dataclass(frozen=True)
 class Interactions:
-    """A data set. Items are numbered in an order that has nothing to do with use or file order (a hash of the id),
-    so that equal scores favour nobody; an item that nobody used has no number. `repeats` is the share of events whose item the user had before.
+    """A data set. An item that nobody used has no number; the others are numbered by a hash of their ids.
+
+    So equal scores favour nobody. `repeats` is the share of events whose item the user had before.
     """
 
     name: str
@@ -104,7 +105,8 @@ class Interactions:
 def read_interactions(path: Path, items: Path | None = None) -> Interactions:
     """Read events and, if given, items. Consecutive equal events of one user are one.
 
-    Within a user: by timestamp if there is one (a row without takes that of the user's row before it), else by `pos`, else as in the file; ties keep the file's order.
+    Within a user: by timestamp if there is one (a row without takes that of the user's row before it), else by `pos`,
+    else as in the file; ties keep the file's order.
     Raises DataError.
     """
     problems: list[str] = []

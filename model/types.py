@@ -31,6 +31,18 @@ class Question:
 
 
 @dataclass(frozen=True)
+class CustomerEvent:
+    """Something a customer did with a product: view, like, more, cheaper, dislike, less, buy. `at` in seconds.
+
+    With the action "category" the id is a category's: the customer is interested in it.
+    """
+
+    product_id: str
+    action: str
+    at: float
+
+
+@dataclass(frozen=True)
 class SuggestedProduct:
     product_id: str
     title: str
@@ -38,6 +50,7 @@ class SuggestedProduct:
     price: str
     in_stock: bool
     reason: str = ""
+    category: str = ""
 
 
 @dataclass(frozen=True)
