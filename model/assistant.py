@@ -35,7 +35,7 @@ from model.router import Router, fuse
 from model.shop import STATUS_NAMES, Order, Product, Shop, date_text
 from model.slots import SLOT, Slots
 from model.suggester import Request, Suggester, Suggestion
-from model.types import Answer, CustomerEvent, Language, OnText, Question, SuggestedProduct
+from model.types import Answer, CustomerEvent, FirstSteps, Language, OnText, Question, SuggestedProduct
 
 PASSAGES = 4
 """Passages put before the model; more cost time and hide the right one."""
@@ -272,20 +272,20 @@ class Assistant:
 
     async def first_steps(
         self, language: Language, customer_id: int, events: Sequence[CustomerEvent] = ()
-    ) -> tuple[tuple[tuple[str, str], ...], tuple[SuggestedProduct, ...]]:
-        """What a newcomer is asked: categories (id and name) until one is chosen, then six well-spread products.
+    ) -> FirstSteps:
+        """What a newcomer is asked: categories until one is chosen, then six well-spread products to judge.
 
-        Both empty for somebody whose orders or events say enough.
+        Nothing for somebody whose orders or events say enough.
         """
         chosen = [event.product_id for event in events if event.action == "category"]
         judged = [event for event in events if event.action != "category"]
         if judged or self.shop.orders_of(customer_id):
-            return (), ()
+            return FirstSteps()
         if not chosen:
             stocked = dict.fromkeys(product.category for product in self.shop.products if product.in_stock)
-            return tuple((name, self.shop.category_name(name, language)) for name in stocked), ()
+            return FirstSteps(tuple((name, self.shop.category_name(name, language)) for name in stocked))
         products = self.suggester.spread(chosen, FIRST_PRODUCTS)
-        return (), tuple(self._card(product, language) for product in products)
+        return FirstSteps(products=tuple(self._card(product, language) for product in products))
 
     @property
     def steps(self) -> int:

@@ -235,7 +235,7 @@ def train_behaviour(
     protocol: Annotated[
         Literal["last", "basket", "time"] | None, typer.Option(help="What is held back; else by the data.")
     ] = None,
-    learning_rate: Annotated[float, typer.Option(min=0.0)] = 1e-3,
+    learning_rate: Annotated[float, typer.Option(min=0.0)] = 3e-3,
     rows: Annotated[int | None, typer.Option(min=1, help="Histories of a step; else by the data.")] = None,
     context: Annotated[
         int | None, typer.Option(min=2, max=1000, help="Events read; else by the data.")

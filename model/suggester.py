@@ -105,16 +105,20 @@ class Suggester:
         else:
             allowed &= self._catalogue.allowed(parsed)
             scores = self._popularity if taste is None else taste
+            liked = {event.product_id for event in request.events if event.action == "category"}
+            if (
+                taste is None
+                and liked
+                and (kinds := allowed & np.isin(self._categories.astype(str), list(liked))).any()
+            ):
+                allowed = kinds
             chosen = self._varied(scores, allowed, request.k)
             if taste is None and not request.wish.strip() and (last := self._latest_positive(events)):
                 alike = self._alike(
                     Request(request.language, about=last.product_id, k=request.k), allowed, None
                 )
                 chosen = (alike + [place for place in chosen if place not in alike])[: request.k]
-        return [
-            Suggestion(self._shop.products[place], self._because(place, events))
-            for place in chosen
-        ]
+        return [Suggestion(self._shop.products[place], self._because(place, events)) for place in chosen]
 
     def history(self, request: Request) -> list[CustomerEvent]:
         """Everything the customer did, oldest first: what they ordered, and their events."""
@@ -239,7 +243,9 @@ class Suggester:
             counts[category] = counts.get(category, 0) + 1
         if sum(min(most, count) for count in counts.values()) >= k:
             return places
-        others = np.flatnonzero(allowed & (scores > 0) & ~np.isin(self._categories.astype(str), list(map(str, counts))))
+        others = np.flatnonzero(
+            allowed & (scores > 0) & ~np.isin(self._categories.astype(str), list(map(str, counts)))
+        )
         more: dict[object, list[int]] = {}
         for place in others[np.argsort(-scores[others], kind="stable")]:
             some = more.setdefault(self._categories[place], [])

@@ -53,7 +53,7 @@ class Settings:
 
     minutes: float | None = None
     epochs: int = 200
-    learning_rate: float = 1e-3
+    learning_rate: float = 3e-3
     weight_decay: float = 0.0
     warmup_steps: int = 100
     average: float = 0.998
@@ -108,7 +108,7 @@ def shape_for(data: Interactions, settings: Settings) -> BehaviourConfig:
 
 def rows_for(windows: int) -> int:
     """Histories in a batch: small sets need small batches, else they get too few steps."""
-    return int(min(128, max(16, 2 ** round(math.log2(max(windows, 1) / 60)))))
+    return int(min(128, max(16, 2 ** round(math.log2(max(windows, 1) / 100)))))
 
 
 def item_words(data: Interactions, buckets: int) -> list[list[int]]:

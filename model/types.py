@@ -54,6 +54,14 @@ class SuggestedProduct:
 
 
 @dataclass(frozen=True)
+class FirstSteps:
+    """What a newcomer is asked: categories (id, name) to choose from, or products to judge. Empty: nothing."""
+
+    categories: tuple[tuple[str, str], ...] = ()
+    products: tuple[SuggestedProduct, ...] = ()
+
+
+@dataclass(frozen=True)
 class Answer:
     """An answer whose every number, price, date, id and link stands in its sources.
 

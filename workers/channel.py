@@ -21,7 +21,7 @@ from redis.client import Pipeline
 from redis.retry import Retry
 from rq.exceptions import DeserializationError
 
-from workers.contracts import CustomerMessage, Language, OutboxEntry
+from workers.contracts import CustomerMessage, EventRecord, Language, OutboxEntry
 from workers.settings import QUEUES, SettingsError
 
 BOTS = "kefu:bots"
@@ -31,6 +31,9 @@ WORK_PATTERN = "kefu:*:work"
 WORKER_PREFIX = "kefu:worker:"
 """String: a worker's own figures, by the worker's name; expires soon after its last heartbeat."""
 WORKER_SECONDS = 15
+
+EVENTS_KEPT = 200
+"""The newest events of a chat that suggestions rest on."""
 
 ALERTS_KEPT = 200
 """The newest alerts of a bot that an admin can still look at."""
@@ -104,6 +107,10 @@ class Names:
         """List of Turn, newest last."""
         return self._key("chat", chat_id, "history")
 
+    def events(self, chat_id: int) -> str:
+        """List of EventRecord, newest last, capped."""
+        return self._key("chat", chat_id, "events")
+
     def recent(self, chat_id: int) -> str:
         """String: messages of the minute that began with the first of them."""
         return self._key("chat", chat_id, "recent")
@@ -154,7 +161,7 @@ class Names:
     def of_chat(self, chat_id: int) -> tuple[str, ...]:
         """Every key that holds something of one chat alone."""
         asked = (self.inbox, self.claim, self.job, self.recent)
-        told = (self.session, self.history, self.outbox, self.sending)
+        told = (self.session, self.history, self.events, self.outbox, self.sending)
         return tuple(name(chat_id) for name in (*asked, *told))
 
 
@@ -203,8 +210,8 @@ class Channel:
         self._customer_limit = customer_limit
         self._session_seconds = math.ceil(session_days * 86400)
 
-    def accept(self, update_id: int, message: CustomerMessage) -> Accepted:
-        """Put a message into its chat's inbox and enqueue a job, once per update.
+    def accept(self, update_id: int, message: CustomerMessage, event: EventRecord | None = None) -> Accepted:
+        """Put a message into its chat's inbox and enqueue a job, once per update; with it what the customer did.
 
         FULL and TOO_MANY write nothing: say so with `turn_away`. IGNORED: the customer has been told already that
         these are too many. While a person has the conversation no job is made, and nothing is too many.
@@ -229,6 +236,7 @@ class Channel:
                     return accepted
                 pipe.multi()
                 self._write_accepted(pipe, update_id, message, accepted)
+                self._write_event(pipe, message.chat_id, event)
                 try:
                     pipe.execute()
                     return accepted
@@ -275,13 +283,36 @@ class Channel:
             pipe.set(self.names.recent(chat_id), 0, ex=RECENT_SECONDS, nx=True)
             pipe.incr(self.names.recent(chat_id))
 
-    def respond(
-        self, update_id: int, entries: Sequence[OutboxEntry], *, language: Language | None = None
-    ) -> bool:
-        """Queue a command's own reply, and with `language` remember it for these chats. False: done before."""
+    def _write_event(self, pipe: Pipeline, chat_id: int, event: EventRecord | None) -> None:
+        if event is not None:
+            key = self.names.events(chat_id)
+            pipe.rpush(key, event.model_dump_json())
+            pipe.ltrim(key, -EVENTS_KEPT, -1)
+            pipe.expire(key, self._session_seconds)
+
+    def note(self, update_id: int, chat_id: int, event: EventRecord) -> bool:
+        """Remember what a customer did, without a reply. False: done before."""
 
         def write(pipe: Pipeline) -> None:
             pipe.multi()
+            self._write_event(pipe, chat_id, event)
+
+        return self._once(update_id, write)
+
+    def respond(
+        self,
+        update_id: int,
+        entries: Sequence[OutboxEntry],
+        *,
+        language: Language | None = None,
+        event: EventRecord | None = None,
+    ) -> bool:
+        """Queue a command's own reply; `language` and `event` are remembered for these chats. False: done before."""
+
+        def write(pipe: Pipeline) -> None:
+            pipe.multi()
+            for entry in entries:
+                self._write_event(pipe, entry.chat_id, event)
             for entry in entries:
                 if language is not None:
                     pipe.hset(self.names.session(entry.chat_id), "language", language)

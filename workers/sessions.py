@@ -13,7 +13,7 @@ import redis
 import redis.asyncio
 
 from workers.channel import Names
-from workers.contracts import Language, Turn
+from workers.contracts import EventRecord, Language, Turn
 
 Owner = Literal["bot", "person"]
 
@@ -30,6 +30,13 @@ class Session:
     owner: Owner = "bot"
     history: tuple[Turn, ...] = ()
     shown: tuple[str, ...] = ()
+    events: tuple[EventRecord, ...] = ()
+
+    @property
+    def last_wish(self) -> str:
+        """What the customer asked suggestions for last, if that was the latest thing."""
+        last = self.history[-1] if self.history else None
+        return last.customer if last is not None and last.question_type == "suggest" else ""
 
     def recent(self, budget: int) -> tuple[Turn, ...]:
         """The newest turns that fit into `budget` tokens, oldest first."""
@@ -58,13 +65,15 @@ class Sessions:
         with self._redis.pipeline(transaction=False) as pipe:
             pipe.hgetall(self._names.session(chat_id))
             pipe.lrange(self._names.history(chat_id), 0, -1)
-            fields, turns = pipe.execute()
+            pipe.lrange(self._names.events(chat_id), 0, -1)
+            fields, turns, events = pipe.execute()
         known = {_text(name): _text(value) for name, value in fields.items()}
         return Session(
             language=_language(known.get("language")),
             owner=_owner(known.get("owner")),
             history=tuple(Turn.model_validate_json(turn) for turn in turns),
             shown=tuple(json.loads(known.get("shown", "[]"))),
+            events=tuple(EventRecord.model_validate_json(event) for event in events),
         )
 
 
