@@ -48,6 +48,7 @@ def _customer_commands(texts: Texts, private: bool = True) -> list[BotCommand]:
     commands = {
         "start": texts.command_start,
         "suggest": texts.command_suggest,
+        "why": texts.command_why,
         "language": texts.command_language,
         "reset": texts.command_reset,
         "help": texts.command_help,

@@ -14,7 +14,7 @@ from typing import Literal, TypeVar
 
 from bot.texts import Texts, texts_in
 from workers.channel import Accepted, Channel
-from workers.contracts import Button, CustomerMessage, Language, OutboxEntry, Reply
+from workers.contracts import Button, CustomerMessage, EventRecord, Language, OutboxEntry, Press, Reply
 from workers.trips import Trips
 
 Result = TypeVar("Result")
@@ -43,7 +43,9 @@ class Incoming:
         """The bot's sentences in the customer's language."""
         return texts_in(self.language)
 
-    def message(self, kind: Literal["text", "suggest"], text: str) -> CustomerMessage:
+    def message(
+        self, kind: Literal["text", "suggest"], text: str, press: Press = "", product_id: str = ""
+    ) -> CustomerMessage:
         """The record that waits in the inbox."""
         return CustomerMessage(
             id=f"m{self.update_id}",
@@ -54,6 +56,8 @@ class Incoming:
             text=text,
             language=self.language,
             accepted_at=time.time(),
+            press=press,
+            product_id=product_id,
         )
 
     def notice(self, text: str, buttons: Sequence[Sequence[Button]] = ()) -> OutboxEntry:
@@ -74,13 +78,25 @@ class Intake:
         self._on_accepted = on_accepted
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="intake")
 
-    async def ask(self, incoming: Incoming, kind: Literal["text", "suggest"], text: str) -> None:
-        """Take a customer's message in, or say why not, with the real figures: too long, too many, the queue is full."""
+    async def ask(
+        self,
+        incoming: Incoming,
+        kind: Literal["text", "suggest"],
+        text: str,
+        *,
+        press: Press = "",
+        product_id: str = "",
+        event: EventRecord | None = None,
+    ) -> None:
+        """Take a customer's message in, or say why not, with the real figures: too long, too many, the queue is full.
+
+        `press` and `product_id`: the button that it came from; `event`: what it says about the customer's taste.
+        """
         if len(text) > TEXT_LIMIT:
             await self.say(incoming, incoming.texts.too_long.format(length=len(text), limit=TEXT_LIMIT))
             return
-        message = incoming.message(kind, text)
-        accepted = await self._trips.make(self._channel.acceptance(incoming.update_id, message))
+        message = incoming.message(kind, text, press, product_id)
+        accepted = await self._trips.make(self._channel.acceptance(incoming.update_id, message, event))
         if accepted is Accepted.FULL:
             waiting = await self._write(self._channel.waiting)
             notice = incoming.notice(incoming.texts.queue_full.format(waiting=waiting))
@@ -98,10 +114,17 @@ class Intake:
         buttons: Sequence[Sequence[Button]] = (),
         *,
         language: Language | None = None,
+        event: EventRecord | None = None,
     ) -> None:
-        """Answer an update with a sentence of the bot's own; `language` is remembered for the chat."""
+        """Answer an update with a sentence of the bot's own; `language` and `event` are remembered for the chat."""
         entry = incoming.notice(text, buttons)
-        await self._write(lambda: self._channel.respond(incoming.update_id, [entry], language=language))
+        await self._write(
+            lambda: self._channel.respond(incoming.update_id, [entry], language=language, event=event)
+        )
+
+    async def note(self, incoming: Incoming, event: EventRecord) -> None:
+        """Remember what a customer did, without a reply."""
+        await self._write(lambda: self._channel.note(incoming.update_id, incoming.chat_id, event))
 
     async def reset(self, incoming: Incoming, text: str) -> None:
         """Start the conversation afresh and confirm it with `text`."""

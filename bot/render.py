@@ -167,13 +167,16 @@ def _render_card(card: ProductCard, language: Language, private: bool) -> Iterat
     lines: list[str | Text] = [Bold(" ".join(card.title.split())), "\n" + "\n".join(body)]
     if card.reason:
         lines += ["\n\n", Italic(card.reason)]
-    buttons = (
-        (
-            Button(text=texts.more_like, data=f"more:{card.product_id}"),
-            Button(text=texts.not_for_me, data=f"less:{card.product_id}"),
-        ),
-        (Button(text=texts.details, data=f"info:{card.product_id}"),),
+
+    def button(text: str, choice: str) -> Button:
+        return Button(text=text, data=f"{choice}:{card.product_id}")
+
+    buttons: tuple[tuple[Button, ...], ...] = (
+        (button(texts.more_like, "more"), button(texts.not_for_me, "less")),
+        (button(texts.cheaper, "cheaper"), button(texts.why, "why"), button(texts.details, "info")),
     )
+    if card.is_question:
+        buttons = ((button(texts.like, "like"), button(texts.not_for_me, "dislike")),)
     rows = _keyboard_rows(buttons, private)
     keyboard = InlineKeyboardMarkup(inline_keyboard=rows) if rows else None
     preview = None

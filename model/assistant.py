@@ -6,6 +6,7 @@ was written. Whatever fails on the way, the source itself is the answer: the pas
 
 import json
 import re
+import time
 from collections import defaultdict
 from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterable, Mapping, Sequence
 from contextlib import aclosing
@@ -37,7 +38,17 @@ from model.prompt import (
 from model.router import PRODUCT, Router, by_type, fuse
 from model.shop import DEMO_SHOP, STATUS_NAMES, Order, Product, Shop, ShopError, date_text
 from model.slots import SLOT, Slots
-from model.types import Answer, Language, OnText, PastTurn, Question, SuggestedProduct
+from model.suggester import Request, Suggester, Suggestion
+from model.types import (
+    Answer,
+    CustomerEvent,
+    FirstSteps,
+    Language,
+    OnText,
+    PastTurn,
+    Question,
+    SuggestedProduct,
+)
 
 PASSAGES = 4
 """Passages put before the model; more cost time and hide the right one."""
@@ -49,6 +60,12 @@ MAX_LISTED = 8
 """Orders that a question back lists."""
 
 SUGGESTIONS = 3
+
+FIRST_PRODUCTS = 6
+"""Products that a newcomer is asked to judge."""
+
+BEHAVIOUR = "behaviour"
+"""Folder of the recommender's checkpoint, in the shop's folder or beside the built-in model."""
 
 TYPE_CONFIDENCE = 0.5
 """Below this probability of the question type, retrieval decides instead of the model."""
@@ -93,6 +110,9 @@ LEAST_FAITHFUL = 0.5
 
 ORDER_MATTERS = frozenset({"order_cancel", "order_change", "order_invoice"})
 """Questions on an order that the shop's rules answer, not its record alone."""
+
+_ACTION_NAMES = {"buy": "buy", "like": "like", "more": "like", "view": "view", "cheaper": "view"}
+_REASON_OF = {action: f"reason_{name}" for action, name in _ACTION_NAMES.items()}
 
 _CHINESE = re.compile(r"[\u3400-\u9fff]")
 _LATIN_WORD = re.compile(r"[^\W\d_\u3400-\u9fff]*[A-Za-z][^\W\d_\u3400-\u9fff]*")
@@ -209,13 +229,20 @@ class _Page:
 class Assistant:
     """Answers questions and suggests products of one shop."""
 
-    def __init__(self, shop: Shop, voice: Voice | GeneralVoice, router: Router | None = None) -> None:
+    def __init__(
+        self,
+        shop: Shop,
+        voice: Voice | GeneralVoice,
+        router: Router | None = None,
+        behaviour: Path | None = None,
+    ) -> None:
         self.shop = shop
         self._router = router
         _check_labels(shop, router)
         self.knowledge = Knowledge(shop.passages)
         self._aspects = _aspects(shop.passages, router) if router else {}
         self.catalogue = Catalogue(shop)
+        self.suggester = Suggester.load(shop, self.catalogue, behaviour)
         self._voice = voice
         self._titles = [title for product in shop.products for title in product.titles()]
 
@@ -237,12 +264,13 @@ class Assistant:
         model: "builtin" for the checkpoint that ships, "passages" to answer without a model, a checkpoint's folder,
         any causal language model of transformers (id, folder, .gguf file), or the address of an OpenAI-compatible
         server, whose model is `model_name` and whose key is `model_key`; the last two answer in `answer_tokens` at
-        most. shop: the folder of its data, None for the demo shop.
-        Raises ShopError, CheckpointError and ModelError.
+        most. shop: the folder of its data, None for the demo shop; its `behaviour/`, if there is one, is what
+        `kefu train behaviour` wrote. Raises ShopError, CheckpointError, ModelError and RecommenderError.
         """
         records = Shop.load(shop)
+        behaviour = shipped(BEHAVIOUR) if shop is None else shop / BEHAVIOUR
         if model == "passages":
-            return cls(records, NoVoice())
+            return cls(records, NoVoice(), behaviour=behaviour)
         own = Router.load(DEMO_SHOP if shop is None else shop)
         if device == "auto":
             device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -250,12 +278,16 @@ class Assistant:
             from model.endpoint import EndpointDecoder
 
             endpoint = EndpointDecoder(model, model_name, model_key, slots)
-            return cls(records, GeneralVoice(endpoint, answer_tokens), own or Router.load(shipped()))
+            return cls(
+                records, GeneralVoice(endpoint, answer_tokens), own or Router.load(shipped()), behaviour
+            )
         if is_foreign(model):
             from model.transformer import open_transformers
 
             decoder = open_transformers(model, device, slots, threads, precision)
-            return cls(records, GeneralVoice(decoder, answer_tokens), own or Router.load(shipped()))
+            return cls(
+                records, GeneralVoice(decoder, answer_tokens), own or Router.load(shipped()), behaviour
+            )
         folder = shipped() if model == "builtin" else Path(model)
         try:
             voice = NativeVoice(NativeDecoder(load(folder, device), slots, threads, precision))
@@ -263,7 +295,7 @@ class Assistant:
             if isinstance(error, CheckpointError):
                 raise
             raise ModelError(str(error)) from None
-        return cls(records, voice, own or Router.load(folder))
+        return cls(records, voice, own or Router.load(folder), behaviour)
 
     async def answer(self, question: Question, on_text: OnText | None = None) -> Answer:
         """Answer one question. `on_text` gets the growing text; the answer returned is the one that counts."""
@@ -320,12 +352,54 @@ class Assistant:
         shown: Sequence[str] = (),
         k: int = SUGGESTIONS,
         seen: Sequence[str] = (),
+        events: Sequence[CustomerEvent] = (),
+        about: str = "",
+        cheaper: bool = False,
     ) -> tuple[SuggestedProduct, ...]:
-        """Products in stock: what fits the wish, else what is like the latest one seen or bought, else popular ones.
+        """Products in stock: what fits the wish and the customer, else what the customer likely wants next, else popular.
 
-        None of those `seen`, bought before or `shown` in this chat.
+        None of those `seen`, bought before or lately `shown` in this chat, none that the customer does not want
+        (`events`). `about`: like that product, with `cheaper` for less than it costs.
         """
-        return self._suggest(wish, language, customer_id, shown, k, seen)
+        return self._suggest(wish, language, customer_id, shown, k, seen, events, about, cheaper)
+
+    async def why(
+        self, product_id: str, language: Language, customer_id: int, events: Sequence[CustomerEvent] = ()
+    ) -> str:
+        """Which of the customer's own actions led to a suggestion, as text; empty for an unknown product."""
+        product = self.shop.product(product_id)
+        if product is None:
+            return ""
+        request = Request(language, events=tuple(events), orders=tuple(self.shop.orders_of(customer_id)))
+        reasons = self.suggester.why(product_id, request)
+        title = product.title(language)
+        if not reasons:
+            return phrase(language, "why_nothing", title=title)
+        lines = [
+            phrase(language, f"why_{_ACTION_NAMES[event.action]}", title=other.title(language))
+            for event in reasons
+            if event.action in _ACTION_NAMES and (other := self.shop.product(event.product_id))
+        ]
+        if not lines:
+            return phrase(language, "why_nothing", title=title)
+        return "\n".join([phrase(language, "why_because", title=title), *(f"– {line}" for line in lines)])
+
+    async def first_steps(
+        self, language: Language, customer_id: int, events: Sequence[CustomerEvent] = ()
+    ) -> FirstSteps:
+        """What a newcomer is asked: categories until one is chosen, then six well-spread products to judge.
+
+        Nothing for somebody whose orders or events say enough.
+        """
+        chosen = [event.product_id for event in events if event.action == "category"]
+        judged = [event for event in events if event.action != "category"]
+        if judged or self.shop.orders_of(customer_id):
+            return FirstSteps()
+        if not chosen:
+            stocked = dict.fromkeys(product.category for product in self.shop.products if product.in_stock)
+            return FirstSteps(tuple((name, self.shop.category_name(name, language)) for name in stocked))
+        products = self.suggester.spread(chosen, FIRST_PRODUCTS)
+        return FirstSteps(products=tuple(self._card(product, language) for product in products))
 
     @property
     def steps(self) -> int:
@@ -646,22 +720,41 @@ class Assistant:
         shown: Sequence[str] = (),
         k: int = SUGGESTIONS,
         seen: Sequence[str] = (),
+        events: Sequence[CustomerEvent] = (),
+        about: str = "",
+        cheaper: bool = False,
     ) -> tuple[SuggestedProduct, ...]:
-        orders = self.shop.orders_of(customer_id)  # newest first
-        known = [*seen[::-1], *(item.product_id for order in orders for item in order.items)]
-        exclude = {*known, *shown}
-        if wish := wish.strip()[:MAX_READ]:
-            found = self.catalogue.search(wish, language_of(wish, language), k, exclude=exclude)
-            return tuple(self._card(product, language) for product in found)
-        cards = []
-        if known and (last := self.shop.product(known[0])):
-            reason = phrase(language, "reason_similar", title=last.title(language))
-            similar = self.catalogue.similar(last.id, k, exclude)
-            cards = [self._card(product, language, reason) for product in similar]
-        exclude.update(card.product_id for card in cards)
-        reason = phrase(language, "reason_popular")
-        popular = self.catalogue.popular(k=k - len(cards), exclude=exclude)
-        return (*cards, *(self._card(product, language, reason) for product in popular))
+        wish = wish.strip()[:MAX_READ]
+        now = time.time()
+        views = tuple(CustomerEvent(product_id, "view", now - len(seen)) for product_id in seen)
+        request = Request(
+            language_of(wish, language) if wish else language,
+            wish,
+            (*views, *events),
+            tuple(self.shop.orders_of(customer_id)),
+            tuple((product_id, now) for product_id in shown),
+            about=about,
+            cheaper=cheaper,
+            k=k,
+            now=now,
+        )
+        return tuple(
+            self._card(suggestion.product, language, self._reason(suggestion, request))
+            for suggestion in self.suggester.suggest(request)
+        )
+
+    def _reason(self, suggestion: Suggestion, request: Request) -> str:
+        """Why, in one line made of the customer's own event or wish and the record: nothing that is not so."""
+        language = request.language
+        if request.about and (other := self.shop.product(request.about)):
+            name = "reason_cheaper" if request.cheaper else "reason_similar"
+            return phrase(language, name, title=other.title(language))
+        if request.wish:
+            return ""
+        event = suggestion.because
+        if event and (other := self.shop.product(event.product_id)):
+            return phrase(language, _REASON_OF[event.action], title=other.title(language))
+        return phrase(language, "reason_popular")
 
     def _card(self, product: Product, language: Language, reason: str = "") -> SuggestedProduct:
         return SuggestedProduct(
@@ -671,6 +764,7 @@ class Assistant:
             product.price_text(language),
             product.in_stock,
             reason,
+            self.shop.category_name(product.category, language),
         )
 
 

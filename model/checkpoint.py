@@ -48,9 +48,9 @@ class Checkpoint:
         return self.model.config
 
 
-def shipped() -> Path:
-    """The folder of the checkpoint that comes with the project."""
-    return Path(__file__).parent / "checkpoints" / SHIPPED
+def shipped(name: str = SHIPPED) -> Path:
+    """The folder of a checkpoint that comes with the project."""
+    return Path(__file__).parent / "checkpoints" / name
 
 
 def save(

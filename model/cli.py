@@ -356,3 +356,106 @@ def train_voice(
     except (CorpusError, VoiceError, TuneError) as error:
         raise TyperException(str(error)) from None
     print(json.dumps({name: record[name] for name in ("dialogues", "steps", "seconds", "before", "after")}))
+
+
+@train.command("behaviour")
+def train_behaviour(
+    interactions: Annotated[Path, typer.Option(help="Events: CSV, JSONL, MovieLens or RecBole; also .gz.")],
+    out: Annotated[Path, typer.Option(help="Folder of the run; a run that is there goes on.")],
+    items: Annotated[Path | None, typer.Option(help="Items with titles and categories.")] = None,
+    minutes: Annotated[float | None, typer.Option(min=0.01, help="Stop after so many minutes.")] = None,
+    epochs: Annotated[int, typer.Option(min=1, help="Passes over the data at most.")] = 200,
+    patience: Annotated[int, typer.Option(min=1, help="Validations without a gain before the end.")] = 10,
+    protocol: Annotated[
+        Literal["last", "basket", "time"] | None, typer.Option(help="What is held back; else by the data.")
+    ] = None,
+    learning_rate: Annotated[float, typer.Option(min=0.0)] = 3e-3,
+    rows: Annotated[int | None, typer.Option(min=1, help="Histories of a step; else by the data.")] = None,
+    context: Annotated[
+        int | None, typer.Option(min=2, max=1000, help="Events read; else by the data.")
+    ] = None,
+    layers: Annotated[int, typer.Option(min=1)] = 2,
+    width: Annotated[int, typer.Option(min=8)] = 64,
+    words: Annotated[int | None, typer.Option(min=0, help="Buckets for items' words; 0: none.")] = None,
+    dropout: Annotated[float, typer.Option(min=0.0, max=0.9)] = 0.3,
+    threads: Annotated[int, typer.Option(min=1, help="Threads of the CPU.")] = 1,
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    seed: Annotated[int, typer.Option()] = 1,
+) -> None:
+    """Train the GPT over items and actions, and write its checkpoint. A run that is there goes on.
+
+    Each user's last event (or basket) is kept away from it, the one before is validation.
+    Example: kefu train behaviour --interactions events.csv.gz --items items.csv.gz --out runs/shop --minutes 30
+    """
+    from model.interactions import DataError
+    from model.train_behaviour import Settings, TrainingError
+    from model.train_behaviour import train_behaviour as run
+
+    console = Console(stderr=True)
+    try:
+        settings = Settings(
+            minutes=minutes, epochs=epochs, patience=patience, protocol=protocol, learning_rate=learning_rate,
+            rows=rows, context=context, layers=layers, width=width, words=words, dropout=dropout,
+            threads=threads, device=device, seed=seed,
+        )  # fmt: skip
+        trained = run(interactions, items, out, settings, console).run
+    except (DataError, TrainingError, ValueError) as error:
+        raise TyperException(str(error)) from None
+    shown = ("epochs", "steps", "seconds", "best_validation_ndcg@10")
+    print(json.dumps({"out": str(out), **{name: trained[name] for name in shown}}))
+
+
+@evaluate.command("suggest")
+def evaluate_suggest(
+    interactions: Annotated[Path, typer.Option(help="Events: CSV, JSONL, MovieLens or RecBole; also .gz.")],
+    items: Annotated[Path | None, typer.Option(help="Items with titles and categories.")] = None,
+    checkpoint: Annotated[
+        Path | None, typer.Option(help="What `kefu train behaviour` wrote; else one is trained here.")
+    ] = None,
+    baselines: Annotated[str, typer.Option(help="all, none, or names with commas.")] = "all",
+    protocol: Annotated[
+        Literal["last", "basket", "time"] | None, typer.Option(help="What is asked; else by the data.")
+    ] = None,
+    seen: Annotated[
+        Literal["exclude", "include", "both"], typer.Option(help="Whether items that a user had are ranked.")
+    ] = "exclude",
+    minutes: Annotated[
+        float, typer.Option(min=0.01, help="Limit for each network; of one core on a CPU.")
+    ] = 10.0,
+    epochs: Annotated[int, typer.Option(min=1)] = 200,
+    patience: Annotated[int, typer.Option(min=1)] = 10,
+    context: Annotated[int | None, typer.Option(min=2, max=1000)] = None,
+    dropout: Annotated[float, typer.Option(min=0.0, max=0.9)] = 0.3,
+    out: Annotated[Path | None, typer.Option(help="Folder for a page with figures and a picture.")] = None,
+    threads: Annotated[int, typer.Option(min=1)] = 1,
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    seed: Annotated[int, typer.Option()] = 1,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object with everything.")] = False,
+) -> None:
+    """Measure suggestions on held-back events, beside baselines that are trained under the same protocol.
+
+    Example: kefu evaluate suggest --interactions events.csv.gz --items items.csv.gz --checkpoint runs/shop --json
+    """
+    from model.interactions import DataError
+    from model.recommender import RecommenderError
+    from model.suggestion_report import RIVALS, EvaluationError, evaluate_suggestions, page
+    from model.train_behaviour import Settings, TrainingError
+
+    names = {"all": RIVALS, "none": ()}.get(baselines)
+    if names is None:
+        names = tuple(name.strip() for name in baselines.split(",") if name.strip())
+    rules = {"both": ("exclude", "include")}.get(seen, (seen,))
+    try:
+        settings = Settings(
+            minutes=minutes, epochs=epochs, patience=patience, context=context, dropout=dropout,
+            threads=threads, device=device, seed=seed,
+        )  # fmt: skip
+        report = evaluate_suggestions(
+            interactions, items, Console(stderr=True), checkpoint=checkpoint, baselines=names, protocol=protocol,
+            seen=rules, settings=settings, out=out,
+        )  # fmt: skip
+    except (DataError, EvaluationError, RecommenderError, TrainingError) as error:
+        raise TyperException(str(error)) from None
+    except ModuleNotFoundError as error:
+        raise TyperException(f"{error.name} is not installed; pip install 'kefu[evaluate]'") from None
+    print(json.dumps(report) if as_json else page(report))

@@ -222,6 +222,7 @@ CHILD_TAG = "kids"
 """The tag that a wish for a child asks for, in a shop that uses it."""
 
 _POPULARITY_WEIGHT = 0.3
+_TASTE_WEIGHT = 0.6
 _ALIKE = 0.7
 """Share of a wish's grams that a product must have if it has none of its words, so that a typo is forgiven."""
 _AROUND = (Decimal("0.7"), Decimal("1.2"))
@@ -306,6 +307,12 @@ def parse_wish(text: str) -> Wish:
     return Wish(" ".join(rest.split()), low, high, for_child)
 
 
+def says_only_limits(wish: Wish) -> bool:
+    """Whether a wish names nothing to look for by words: at most a price, or that it is for a child."""
+    text = _CHILD.sub(" ", _REQUEST.sub(" ", wish.text))
+    return not _PERSON.search(text) and not _grams(text)
+
+
 def _amount(digits: str) -> Decimal:
     return Decimal(re.sub(r",(?=\d{3})", "", digits).replace(",", "."))
 
@@ -313,46 +320,57 @@ def _amount(digits: str) -> Decimal:
 class Catalogue:
     """The products of a shop, to be found by wish, likeness and popularity. What is sold out is never suggested."""
 
-    def __init__(self, shop: Shop) -> None:
+    def __init__(self, shop: Shop, languages: Sequence[Language] = ("en", "zh")) -> None:
         self._products = shop.products
         self._position = {product.id: i for i, product in enumerate(self._products)}
         self._popularity = np.array([product.popularity + 1 for product in self._products], dtype=np.float64)
         self._has_child_tag = any(CHILD_TAG in product.tags for product in self._products)
-        self._racks: dict[Language, _Racks] = {language: _Racks(shop, language) for language in ("en", "zh")}
+        self._racks: dict[Language, _Racks] = {language: _Racks(shop, language) for language in languages}
 
     def search(
-        self, wish: str, language: Language, k: int = 3, exclude: Collection[str] = ()
+        self,
+        wish: str,
+        language: Language,
+        k: int = 3,
+        exclude: Collection[str] = (),
+        taste: np.ndarray | None = None,
     ) -> list[Product]:
         """Products in stock that fit a wish, best first, then others from the same shelf; none if its words fit nothing.
 
-        A wish that says only how much or for whom gets the most popular ones within its limits.
+        A wish that says only how much or for whom gets the most popular ones within its limits. `taste` (products,):
+        how much the customer is likely to want each, one more ranking among those that fit.
         """
         parsed = parse_wish(wish)
-        allowed = np.array(
-            [
-                product.in_stock
-                and product.id not in exclude
-                and parsed.allows(product)
-                and (not parsed.for_child or not self._has_child_tag or CHILD_TAG in product.tags)
-                for product in self._products
-            ],
-            dtype=bool,
-        )
+        allowed = self.allowed(parsed)
+        allowed &= np.array([product.id not in exclude for product in self._products], dtype=bool)
+        popularity = self._popularity if taste is None else taste
         text = _CHILD.sub(" ", _REQUEST.sub(" ", parsed.text))
         if _PERSON.search(text):
             text = _PERSON.sub(" ", text) + _AS_GIFT[language]
         if not _grams(text):
-            return self._take(self._popularity * allowed, k)
+            return self._take(popularity * allowed, k)
         words, grams = self._racks[language].scores(text)
         matched = (words > 0) | (grams > 0)
-        fused = _fuse((words, grams, self._popularity * matched), (1, 1, _POPULARITY_WEIGHT))
+        weight = _POPULARITY_WEIGHT if taste is None else _TASTE_WEIGHT
+        fused = _fuse((words, grams, popularity * matched), (1, 1, weight))
         found = _best(fused * allowed, k)
         if len(found) < k and matched.any():  # the rest from the shelf of what fits best, at whatever price
             shelf = self._products[int(np.argmax(fused))].category
             allowed &= [product.category == shelf for product in self._products]
             allowed[found] = False
-            found += _best(self._popularity * allowed, k - len(found))
+            found += _best(popularity * allowed, k - len(found))
         return [self._products[i] for i in found]
+
+    def allowed(self, wish: Wish) -> np.ndarray:
+        """Which products are in stock and within what a wish says that code can check, (products,) bool."""
+        for_child = wish.for_child and self._has_child_tag
+        return np.array(
+            [
+                product.in_stock and wish.allows(product) and (not for_child or CHILD_TAG in product.tags)
+                for product in self._products
+            ],
+            dtype=bool,
+        )
 
     def popular(
         self, category: str | None = None, k: int = 3, exclude: Collection[str] = ()
@@ -364,8 +382,14 @@ class Catalogue:
         ]
         return self._take(self._popularity * np.array(allowed, dtype=bool), k)
 
-    def similar(self, product_id: str, k: int = 3, exclude: Collection[str] = ()) -> list[Product]:
-        """Products in stock that are like this one, in words and in kind; empty for an unknown id."""
+    def similar(
+        self,
+        product_id: str,
+        k: int = 3,
+        exclude: Collection[str] = (),
+        taste: np.ndarray | None = None,
+    ) -> list[Product]:
+        """Products in stock that are like this one, in words and in kind; empty for an unknown id. `taste`: see `search`."""
         if product_id not in self._position:
             return []
         product = self._products[self._position[product_id]]
@@ -374,7 +398,10 @@ class Catalogue:
         language: Language = "en" if product.en else "zh"
         words, grams = self._racks[language].likeness(self._position[product_id]) * allowed
         akin = np.array([other.category == product.category for other in self._products])
-        return self._take(_fuse((words, grams, words * akin), (1, 1, 1)), k)
+        likeness = _fuse((words, grams, words * akin), (1, 1, 1))
+        if taste is not None:
+            likeness = likeness + _fuse((taste * (likeness > 0),), (_TASTE_WEIGHT,))
+        return self._take(likeness, k)
 
     def _take(self, scores: np.ndarray, k: int) -> list[Product]:
         return [self._products[i] for i in _best(scores, k)]

@@ -33,6 +33,18 @@ class Question:
 
 
 @dataclass(frozen=True)
+class CustomerEvent:
+    """Something a customer did with a product: view, like, more, cheaper, dislike, less, buy. `at` in seconds.
+
+    With the action "category" the id is a category's: the customer is interested in it.
+    """
+
+    product_id: str
+    action: str
+    at: float
+
+
+@dataclass(frozen=True)
 class SuggestedProduct:
     product_id: str
     title: str
@@ -40,6 +52,15 @@ class SuggestedProduct:
     price: str
     in_stock: bool
     reason: str = ""
+    category: str = ""
+
+
+@dataclass(frozen=True)
+class FirstSteps:
+    """What a newcomer is asked: categories (id, name) to choose from, or products to judge. Empty: nothing."""
+
+    categories: tuple[tuple[str, str], ...] = ()
+    products: tuple[SuggestedProduct, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ from redis.retry import Retry
 from rq.exceptions import DeserializationError
 from rq.utils import now, utcformat
 
-from workers.contracts import CustomerMessage, Language, OutboxEntry, read_message
+from workers.contracts import CustomerMessage, EventRecord, Language, OutboxEntry, read_message
 from workers.scripts import Arg, Call, load_script
 from workers.sentinel import is_sentinel, parse_service
 from workers.settings import QUEUES, SettingsError
@@ -41,6 +41,9 @@ WORKER_PREFIX = "kefu:worker:"
 WORKER_SECONDS = 15
 PAUSED = "kefu:paused"
 """Set of the queues from which no worker takes jobs until an admin resumes them."""
+
+EVENTS_KEPT = 200
+"""The newest events of a chat that suggestions rest on."""
 
 ALERTS_KEPT = 200
 """The newest alerts of a bot that an admin can still look at."""
@@ -106,6 +109,10 @@ class Names:
     def history(self, chat_id: int) -> str:
         """List of Turn, newest last."""
         return self._key("chat", chat_id, "history")
+
+    def events(self, chat_id: int) -> str:
+        """List of EventRecord, newest last, capped."""
+        return self._key("chat", chat_id, "events")
 
     def recent(self, chat_id: int) -> str:
         """String: messages of the minute that began with the first of them."""
@@ -214,7 +221,7 @@ class Names:
     def of_chat(self, chat_id: int) -> tuple[str, ...]:
         """Every key that holds something of one chat alone."""
         asked = (self.inbox, self.claim, self.job, self.recent)
-        told = (self.session, self.history, self.outbox, self.sending)
+        told = (self.session, self.history, self.events, self.outbox, self.sending)
         return tuple(name(chat_id) for name in (*asked, *told))
 
 
@@ -253,12 +260,14 @@ class Channel:
         self._session_seconds = math.ceil(session_days * 86400)
         self._forms: dict[str, JobForm] = {}
 
-    def accept(self, update_id: int, message: CustomerMessage) -> Accepted:
+    def accept(self, update_id: int, message: CustomerMessage, event: EventRecord | None = None) -> Accepted:
         """Take a message in now; see `acceptance`."""
-        return self.acceptance(update_id, message)()
+        return self.acceptance(update_id, message, event)()
 
-    def acceptance(self, update_id: int, message: CustomerMessage) -> Call[Accepted]:
-        """Put a message into its chat's inbox and enqueue a job, once per update.
+    def acceptance(
+        self, update_id: int, message: CustomerMessage, event: EventRecord | None = None
+    ) -> Call[Accepted]:
+        """Put a message into its chat's inbox and enqueue a job, once per update; with it what the customer did.
 
         FULL and TOO_MANY write nothing: say so with `turn_away`. IGNORED: the customer has been told already that
         these are too many. While a person has the conversation no job is made, and nothing is too many.
@@ -280,6 +289,7 @@ class Channel:
             form.queue_key,
             rq.job.Job.key_for(job_id),
             names.audience,
+            names.events(chat_id),
         )
         args = (
             chat_id,
@@ -293,6 +303,9 @@ class Channel:
             names.bot_id,
             job_id,
             names.work,
+            event.model_dump_json() if event is not None else "",
+            EVENTS_KEPT,
+            self._session_seconds,
             *form.fill(names.bot_id, chat_id),
         )
         return Call(load_script("accept"), keys, args, _read_accepted, self._redis)
@@ -311,13 +324,36 @@ class Channel:
             pipe.set(self.names.recent(chat_id), 0, ex=RECENT_SECONDS, nx=True)
             pipe.incr(self.names.recent(chat_id))
 
-    def respond(
-        self, update_id: int, entries: Sequence[OutboxEntry], *, language: Language | None = None
-    ) -> bool:
-        """Queue a command's own reply, and with `language` remember it for these chats. False: done before."""
+    def _write_event(self, pipe: Pipeline, chat_id: int, event: EventRecord | None) -> None:
+        if event is not None:
+            key = self.names.events(chat_id)
+            pipe.rpush(key, event.model_dump_json())
+            pipe.ltrim(key, -EVENTS_KEPT, -1)
+            pipe.expire(key, self._session_seconds)
+
+    def note(self, update_id: int, chat_id: int, event: EventRecord) -> bool:
+        """Remember what a customer did, without a reply. False: done before."""
 
         def write(pipe: Pipeline) -> None:
             pipe.multi()
+            self._write_event(pipe, chat_id, event)
+
+        return self.once(update_id, write)
+
+    def respond(
+        self,
+        update_id: int,
+        entries: Sequence[OutboxEntry],
+        *,
+        language: Language | None = None,
+        event: EventRecord | None = None,
+    ) -> bool:
+        """Queue a command's own reply; `language` and `event` are remembered for these chats. False: done before."""
+
+        def write(pipe: Pipeline) -> None:
+            pipe.multi()
+            for entry in entries:
+                self._write_event(pipe, entry.chat_id, event)
             for entry in entries:
                 if language is not None:
                     pipe.hset(self.names.session(entry.chat_id), "language", language)

@@ -27,6 +27,18 @@ class Contract(BaseModel):
         return cls.model_validate_json(raw, extra="ignore")
 
 
+Press = Literal["", "more", "cheaper", "next", "why", "category"]
+"""What a suggestion was asked for by; empty for /suggest."""
+
+
+class EventRecord(Contract):
+    """Something a customer did with a product, kept for later suggestions. For "category" the id is a category's."""
+
+    product_id: str = Field(min_length=1, max_length=64)
+    action: Literal["view", "like", "dislike", "more", "cheaper", "category"]
+    at: float
+
+
 class CustomerMessage(Contract):
     """One message of a customer, as it waits in the chat's inbox."""
 
@@ -42,6 +54,8 @@ class CustomerMessage(Contract):
     text: str = Field(max_length=4096, description="For a suggestion: the wish, possibly empty")
     language: Language
     accepted_at: float = Field(description="Seconds since the epoch, by the bot's clock")
+    press: Press = ""
+    product_id: str = Field(default="", max_length=64, description="What the pressed button stood under")
 
 
 def read_message(raw: str | bytes) -> CustomerMessage:
@@ -94,6 +108,7 @@ class ProductCard(Contract):
     in_stock: bool
     reason: str = Field(default="", description="Why it is suggested, in one line; may be empty")
     image_url: str | None = None
+    is_question: bool = Field(default=False, description="A newcomer is asked whether they like it")
 
 
 class Reply(Contract):

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 
-from model.types import Answer, Language, OnText, Question, SuggestedProduct
+from model.types import Answer, CustomerEvent, FirstSteps, Language, OnText, Question, SuggestedProduct
 
 
 class EchoAssistant:
@@ -28,12 +28,32 @@ class EchoAssistant:
         return Answer("answer", question.text)
 
     async def suggest(
-        self, wish: str, language: Language, customer_id: int, shown: Sequence[str] = (), k: int = 3
+        self,
+        wish: str,
+        language: Language,
+        customer_id: int,
+        shown: Sequence[str] = (),
+        *,
+        events: Sequence[CustomerEvent] = (),
+        about: str = "",
+        cheaper: bool = False,
     ) -> tuple[SuggestedProduct, ...]:
         """One product with the wish for a name, none for an empty wish."""
         await asyncio.sleep(self._delay)
         self.steps += 1
         return (SuggestedProduct("echo", wish, wish, "1.00 EUR", True),) if wish else ()
+
+    async def why(
+        self, product_id: str, language: Language, customer_id: int, events: Sequence[CustomerEvent] = ()
+    ) -> str:
+        """The product's id and how many events there are."""
+        return f"{product_id} {len(events)}"
+
+    async def first_steps(
+        self, language: Language, customer_id: int, events: Sequence[CustomerEvent] = ()
+    ) -> FirstSteps:
+        """Nothing is asked."""
+        return FirstSteps()
 
     async def close(self) -> None:
         """There is nothing to free."""

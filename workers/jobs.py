@@ -18,20 +18,33 @@ from typing import Any, Protocol, TypeVar
 import redis
 from rq import get_current_job
 
-from model.types import Answer, Language, OnText, PastTurn, Question, SuggestedProduct
+from model.types import (
+    Answer,
+    CustomerEvent,
+    FirstSteps,
+    Language,
+    OnText,
+    PastTurn,
+    Question,
+    SuggestedProduct,
+)
 from model.writer import Kind, WriterError, Writing
 from workers.broadcasts import prepare
 from workers.channel import Names
-from workers.contracts import Button, Draft, OutboxEntry, ProductCard, Reply, Turn
+from workers.contracts import Button, CustomerMessage, Draft, OutboxEntry, ProductCard, Reply, Turn
 from workers.mailbox import MAX_ATTEMPTS, Fenced, Handed, Mailbox, Suspect, Work
 from workers.scripts import Call
 from workers.sessions import Session, Sessions
 from workers.texts import (
     APOLOGY,
     APPROVE,
+    CHOOSE,
     DROP,
+    JUDGE,
     NO_SUGGESTIONS,
     NOT_WRITTEN,
+    NOTHING_SHOWN,
+    SHOW_MORE,
     SUGGESTIONS,
     WRITTEN,
     WRITTEN_UNSOUND,
@@ -48,6 +61,9 @@ TURNS_AT_ONCE = 3
 MAX_RESTARTS = 2
 """How often newer messages may restart an answer before its first text (P3)."""
 DRAFT_EVERY = 0.7
+EXPLAINED = 3
+"""Products that /why explains: as many as are suggested at a time."""
+CATEGORIES_A_ROW = 2
 NOBODY = 0
 """Stands for the customer in a group: what belongs to one of its members is not for the others to read (P7)."""
 
@@ -63,8 +79,24 @@ class Assistant(Protocol):
     async def answer(self, question: Question, on_text: OnText | None = None) -> Answer: ...
 
     async def suggest(
-        self, wish: str, language: Language, customer_id: int, shown: Sequence[str] = (), k: int = 3
+        self,
+        wish: str,
+        language: Language,
+        customer_id: int,
+        shown: Sequence[str] = (),
+        *,
+        events: Sequence[CustomerEvent] = (),
+        about: str = "",
+        cheaper: bool = False,
     ) -> tuple[SuggestedProduct, ...]: ...
+
+    async def why(
+        self, product_id: str, language: Language, customer_id: int, events: Sequence[CustomerEvent] = ()
+    ) -> str: ...
+
+    async def first_steps(
+        self, language: Language, customer_id: int, events: Sequence[CustomerEvent] = ()
+    ) -> FirstSteps: ...
 
     async def close(self) -> None: ...
 
@@ -306,14 +338,16 @@ async def _write(
     """The reply to a turn, what to remember of it, and the products shown so far if there are new ones."""
     last = work.messages[-1]
     customer_id = last.user_id if chat.id > 0 else NOBODY
+    products: tuple[SuggestedProduct, ...] = ()
     if last.kind == "suggest":
-        products = await assistant.suggest(work.text, last.language, customer_id, session.shown)
-        texts = SUGGESTIONS if products else NO_SUGGESTIONS
-        reply = Reply(
-            kind="suggestions", language=last.language, text=texts[last.language], cards=_cards(products)
-        )
+        wish = session.last_wish if last.press in ("next", "why") else "" if last.press else work.text
+        events = _events(session)
+        if last.press == "why":
+            reply = await _explain(assistant, last, session, customer_id)
+        else:
+            reply, products = await _suggest(assistant, last, wish, session, customer_id, events)
         remembered = " · ".join([reply.text, *(product.title for product in products)])
-        turn = Turn(customer=work.text, reply=remembered, question_type="suggest", at=time.time())
+        turn = Turn(customer=wish, reply=remembered, question_type="suggest", at=time.time())
     else:
         history = tuple(
             PastTurn(past.customer, past.reply, past.question_type, past.source_id)
@@ -342,6 +376,60 @@ async def _write(
     return reply, turn, shown
 
 
+async def _suggest(
+    assistant: Assistant,
+    last: CustomerMessage,
+    wish: str,
+    session: Session,
+    customer_id: int,
+    events: Sequence[CustomerEvent],
+) -> tuple[Reply, tuple[SuggestedProduct, ...]]:
+    """Suggestions, for a newcomer with categories to choose from; or products for a newcomer to judge."""
+    language = last.language
+    first = FirstSteps()
+    if last.press in ("", "category") and not wish:
+        first = await assistant.first_steps(language, customer_id, events)
+    more = (Button(text=SHOW_MORE[language], data="next"),)
+    if first.products:
+        cards = _cards(first.products, is_question=True)
+        reply = Reply(
+            kind="suggestions", language=language, text=JUDGE[language], cards=cards, buttons=(more,)
+        )
+        return reply, first.products
+    products = await assistant.suggest(
+        wish,
+        language,
+        customer_id,
+        session.shown,
+        events=events,
+        about=last.product_id if last.press in ("more", "cheaper") else "",
+        cheaper=last.press == "cheaper",
+    )
+    text = (SUGGESTIONS if products else NO_SUGGESTIONS)[language]
+    rows: list[tuple[Button, ...]] = [more] if products else []
+    if first.categories:
+        text += "\n" + CHOOSE[language]
+        buttons = [Button(text=name, data=f"cat:{key}") for key, name in first.categories]
+        rows += [tuple(buttons[i : i + CATEGORIES_A_ROW]) for i in range(0, len(buttons), CATEGORIES_A_ROW)]
+    reply = Reply(
+        kind="suggestions", language=language, text=text, cards=_cards(products), buttons=tuple(rows)
+    )
+    return reply, products
+
+
+async def _explain(assistant: Assistant, last: CustomerMessage, session: Session, customer_id: int) -> Reply:
+    """Why a product was suggested, or the latest ones."""
+    wanted = (last.product_id,) if last.product_id else session.shown[-EXPLAINED:]
+    events = _events(session)
+    texts = [await assistant.why(name, last.language, customer_id, events) for name in wanted]
+    text = "\n\n".join(text for text in texts if text) or NOTHING_SHOWN[last.language]
+    return Reply(kind="answer", language=last.language, text=text)
+
+
+def _events(session: Session) -> tuple[CustomerEvent, ...]:
+    return tuple(CustomerEvent(event.product_id, event.action, event.at) for event in session.events)
+
+
 def _apology(chat: Chat, work: Work, kind: str) -> Handed:
     language = work.messages[-1].language
     reply = Reply(kind="apology", language=language, text=APOLOGY[language])
@@ -361,7 +449,7 @@ def _entry(chat: Chat, work: Work, reply: Reply, draft_id: int = 0) -> OutboxEnt
     )
 
 
-def _cards(products: Sequence[SuggestedProduct]) -> tuple[ProductCard, ...]:
+def _cards(products: Sequence[SuggestedProduct], is_question: bool = False) -> tuple[ProductCard, ...]:
     return tuple(
         ProductCard(
             product_id=product.product_id,
@@ -370,6 +458,7 @@ def _cards(products: Sequence[SuggestedProduct]) -> tuple[ProductCard, ...]:
             price=product.price,
             in_stock=product.in_stock,
             reason=product.reason,
+            is_question=is_question,
         )
         for product in products
     )

@@ -214,12 +214,16 @@ def known_bots(connection: redis.Redis) -> list[int]:
     return sorted(int(member) for member in connection.smembers(BOTS))
 
 
+def _kind_of(message: CustomerMessage) -> tuple[str, ...]:
+    return message.kind, str(message.user_id), message.press, message.product_id
+
+
 def _leading_run(raw: Sequence[bytes]) -> tuple[CustomerMessage, ...]:
     """The first messages that can be answered together: of one kind and, in a group, of one customer."""
     messages = [read_message(item) for item in raw]
     run = messages[:1]
     for message in messages[1:]:
-        if (message.kind, message.user_id) != (run[0].kind, run[0].user_id):
+        if _kind_of(message) != _kind_of(run[0]):
             break
         run.append(message)
     return tuple(run)

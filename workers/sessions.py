@@ -7,18 +7,19 @@ channel's and the mailbox's transactions, never here, so that nobody writes over
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, cast
+from typing import Literal, TypeVar, cast
 
 import redis
 import redis.asyncio
 from pydantic import ValidationError
 
 from workers.channel import Names
-from workers.contracts import Language, Turn
+from workers.contracts import EventRecord, Language, Turn
 from workers.scripts import Call, load_script
 from workers.trips import Trips
 
 Owner = Literal["bot", "person"]
+Kept = TypeVar("Kept", Turn, EventRecord)
 
 HISTORY_TURNS = 20
 """Turns that are kept at most; what a prompt gets of them is a matter of tokens."""
@@ -33,6 +34,13 @@ class Session:
     owner: Owner = "bot"
     history: tuple[Turn, ...] = ()
     shown: tuple[str, ...] = ()
+    events: tuple[EventRecord, ...] = ()
+
+    @property
+    def last_wish(self) -> str:
+        """What the customer asked suggestions for last, if that was the latest thing."""
+        last = self.history[-1] if self.history else None
+        return last.customer if last is not None and last.question_type == "suggest" else ""
 
     def recent(self, budget: int) -> tuple[Turn, ...]:
         """The newest turns that fit into `budget` tokens, oldest first."""
@@ -58,7 +66,8 @@ class Sessions:
 
     def read(self, chat_id: int) -> Call[Session]:
         """The chat's session; an empty one for a new chat."""
-        keys = [self._names.session(chat_id), self._names.history(chat_id)]
+        names = self._names
+        keys = [names.session(chat_id), names.history(chat_id), names.events(chat_id)]
         return Call(load_script("session"), keys, (), _read_session, self._redis)
 
 
@@ -89,20 +98,21 @@ def estimate_tokens(text: str) -> int:
 
 
 def _read_session(reply: Sequence[Sequence[bytes]]) -> Session:
-    fields, turns = reply
+    fields, turns, events = reply
     known = {_text(name): _text(value) for name, value in zip(fields[::2], fields[1::2], strict=True)}
     return Session(
         language=_language(known.get("language")),
         owner=_owner(known.get("owner")),
-        history=tuple(turn for raw in turns if (turn := _turn(raw)) is not None),
+        history=tuple(turn for raw in turns if (turn := _readable(Turn, raw)) is not None),
         shown=tuple(json.loads(known.get("shown", "[]"))),
+        events=tuple(event for raw in events if (event := _readable(EventRecord, raw)) is not None),
     )
 
 
-def _turn(raw: bytes | str) -> Turn | None:
-    """A remembered turn, or None if another version wrote it and this one cannot read it."""
+def _readable(kind: type[Kept], raw: bytes | str) -> Kept | None:
+    """Something remembered, or None if another version wrote it and this one cannot read it."""
     try:
-        return Turn.read(raw)
+        return kind.read(raw)
     except ValidationError:
         return None
 

@@ -10,6 +10,7 @@ EN = Texts(
     help=(
         "Write a question and I will look it up for you.\n\n"
         "/suggest – product suggestions; add a wish: /suggest a gift under 30\n"
+        "/why – which of your own actions led to the latest suggestions\n"
         "/language – English or 中文\n"
         "/news – get the shop's news, or not\n"
         "/reset – start the conversation afresh\n"
@@ -19,7 +20,7 @@ EN = Texts(
     language_set="We speak English now.",
     reset_done="Done, we start afresh. What can I do for you?",
     forget_question=(
-        "Shall I delete everything I remember about this chat: our conversation, waiting questions, your language? "
+        "Shall I delete everything I remember about this chat: our conversation, waiting questions, what you liked and disliked, your language? "
         "This cannot be undone. Your orders stay with the shop."
     ),
     forget_yes="Yes, delete it",
@@ -48,6 +49,10 @@ EN = Texts(
     more_like="More like this",
     not_for_me="Not for me",
     details="Details",
+    cheaper="Cheaper",
+    why="Why this?",
+    like="I like it",
+    noted="Noted.",
     not_for_me_done="All right, “{title}” is not for you. /suggest looks for something else; add a wish if you have one.",
     details_question="Tell me more about {title}",
     broadcast_usage=(
@@ -104,6 +109,7 @@ EN = Texts(
     command_start="Say hello",
     command_help="What I can do",
     command_suggest="Suggest products; add a wish",
+    command_why="Why I suggested that",
     command_language="English or 中文",
     command_reset="Start the conversation afresh",
     command_forget="Delete what I remember",

@@ -35,6 +35,10 @@ class Texts:
     more_like: str
     not_for_me: str
     details: str
+    cheaper: str
+    why: str
+    like: str
+    noted: str
     not_for_me_done: str
     details_question: str
 
@@ -84,6 +88,7 @@ class Texts:
     command_start: str
     command_help: str
     command_suggest: str
+    command_why: str
     command_language: str
     command_reset: str
     command_forget: str

@@ -10,6 +10,7 @@ ZH = Texts(
     help=(
         "直接写下您的问题，我会为您查找答案。\n\n"
         "/suggest – 推荐商品；可以加上要求：/suggest 30 以内的礼物\n"
+        "/why – 最近的推荐是因为您的哪些操作\n"
         "/language – English 或 中文\n"
         "/news – 是否接收本店通知\n"
         "/reset – 重新开始对话\n"
@@ -18,7 +19,7 @@ ZH = Texts(
     language_question="我们用哪种语言交流？",
     language_set="好的，我们现在用中文交流。",
     reset_done="好的，我们重新开始。请问有什么可以帮您？",
-    forget_question="要删除我记住的本聊天的所有内容吗？包括对话记录、等待回答的问题和语言设置。此操作无法撤销。您在本店的订单不受影响。",
+    forget_question="要删除我记住的本聊天的所有内容吗？包括对话记录、等待回答的问题、您的喜好和语言设置。此操作无法撤销。您在本店的订单不受影响。",
     forget_yes="是的，删除",
     forget_no="不，保留",
     forget_done="我记住的本聊天的所有内容都已删除。",
@@ -39,6 +40,10 @@ ZH = Texts(
     more_like="更多类似商品",
     not_for_me="不适合我",
     details="详情",
+    cheaper="更便宜的",
+    why="为什么推荐？",
+    like="喜欢",
+    noted="已记下。",
     not_for_me_done="好的，“{title}”不适合您。发送 /suggest 可以看看别的商品，也可以加上您的要求。",
     details_question="请详细介绍一下 {title}",
     broadcast_usage="请把内容写在命令后面：/broadcast 周一休息。消息会发给 {count} 位顾客：最近给我写过消息、且没有谢绝本店通知的顾客。",
@@ -92,6 +97,7 @@ ZH = Texts(
     command_start="打个招呼",
     command_help="我能做什么",
     command_suggest="推荐商品，可以加上要求",
+    command_why="为什么推荐这些",
     command_language="English 或 中文",
     command_reset="重新开始对话",
     command_forget="删除我记住的内容",

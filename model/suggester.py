@@ -1,0 +1,289 @@
+"""Chooses what to suggest: the behaviour GPT's scores where there is a history, behind masks that nothing passes.
+
+Never suggested, whatever the scores: what is out of stock, what the customer bought, does not want or has had before
+them lately, what the wish's limits forbid. Then variety: maximal marginal relevance, at most two of a category unless
+the customer named what they want. Newcomers get popular things of several kinds. Knows the shop and the catalogue,
+no chat and no language model.
+"""
+
+import time
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from model.interactions import NEGATIVE_ACTIONS, ItemText
+from model.knowledge import Catalogue, parse_wish, says_only_limits
+from model.recommender import Recommender
+from model.shop import Order, Product, Shop
+from model.types import CustomerEvent, Language
+
+COOL_DOWN = 7 * 24 * 3600.0
+"""Seconds in which what was shown is not shown again."""
+
+PER_CATEGORY = 2
+RELEVANCE = 0.75
+"""Weight of a product's own score against its likeness to what is chosen already (Carbonell and Goldstein 1998)."""
+
+_POOL = 60
+_REASONS = 20
+"""Events that a reason is looked for in."""
+
+_OPINIONS = {"like": True, "dislike": False, "less": False}
+_TELLING = ("buy", "like", "more", "view", "cheaper")
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked for. `now` in seconds; `about`: like this product; `cheaper`: and cheaper than it."""
+
+    language: Language = "en"
+    wish: str = ""
+    events: tuple[CustomerEvent, ...] = ()
+    orders: tuple[Order, ...] = ()
+    shown: tuple[tuple[str, float], ...] = ()
+    """What was shown, and when."""
+    exclude: frozenset[str] = frozenset()
+    about: str = ""
+    cheaper: bool = False
+    k: int = 3
+    now: float = field(default_factory=time.time)
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """A product and the customer's own event that speaks for it most; None if it is there for another reason."""
+
+    product: Product
+    because: CustomerEvent | None = None
+
+
+class Suggester:
+    """Suggestions of one shop. Without a recommender everybody is a newcomer or gets what is alike in words."""
+
+    def __init__(self, shop: Shop, catalogue: Catalogue, recommender: Recommender | None = None) -> None:
+        self._shop = shop
+        self._catalogue = catalogue
+        self._recommender = recommender
+        products = shop.products
+        self._position = {product.id: place for place, product in enumerate(products)}
+        self._categories = np.array([product.category for product in products], dtype=object)
+        self._in_stock = np.array([product.in_stock for product in products], dtype=bool)
+        popularity = np.array([product.popularity + 1 for product in products], dtype=np.float64)
+        self._popularity = popularity / max(popularity.sum(), 1)
+        self._number = np.zeros(len(products), dtype=np.int64)
+        self._known = np.zeros(len(products), dtype=bool)
+        if recommender is not None:
+            for place, product in enumerate(products):
+                if product.id in recommender.number:
+                    self._number[place], self._known[place] = recommender.number[product.id], True
+
+    @classmethod
+    def load(cls, shop: Shop, catalogue: Catalogue, folder: Path | None) -> "Suggester":
+        """With the checkpoint in a folder, if there is one. Products it has not seen are known by their words."""
+        if folder is None or not (folder / "config.json").is_file():
+            return cls(shop, catalogue)
+        words = {product.id: product_words(product) for product in shop.products}
+        return cls(shop, catalogue, Recommender.load(folder, new_items=words))
+
+    def suggest(self, request: Request) -> list[Suggestion]:
+        """At most k suggestions, best first."""
+        events = self.history(request)
+        allowed = self._allowed(request, events)
+        parsed = parse_wish(request.wish)
+        taste = self.taste(events)
+        if request.about:
+            chosen = self._alike(request, allowed, taste)
+        elif request.wish.strip() and not says_only_limits(parsed):
+            banned = {self._shop.products[place].id for place in np.flatnonzero(~allowed)}
+            found = self._catalogue.search(request.wish, request.language, request.k, banned, taste)
+            return [Suggestion(product) for product in found]
+        else:
+            allowed &= self._catalogue.allowed(parsed)
+            scores = self._popularity if taste is None else taste
+            liked = {event.product_id for event in request.events if event.action == "category"}
+            if (
+                taste is None
+                and liked
+                and (kinds := allowed & np.isin(self._categories.astype(str), list(liked))).any()
+            ):
+                allowed = kinds
+            chosen = self._varied(scores, allowed, request.k)
+            if taste is None and not request.wish.strip() and (last := self._latest_positive(events)):
+                alike = self._alike(
+                    Request(request.language, about=last.product_id, k=request.k), allowed, None
+                )
+                chosen = (alike + [place for place in chosen if place not in alike])[: request.k]
+        return [Suggestion(self._shop.products[place], self._because(place, events)) for place in chosen]
+
+    def history(self, request: Request) -> list[CustomerEvent]:
+        """Everything the customer did, oldest first: what they ordered, and their events."""
+        bought = [
+            CustomerEvent(item.product_id, "buy", _midnight(order))
+            for order in request.orders
+            for item in order.items
+        ]
+        return sorted([*bought, *request.events], key=lambda event: event.at)
+
+    def taste(self, events: Sequence[CustomerEvent]) -> np.ndarray | None:
+        """The probability of each product being next, (products,), or None for a newcomer."""
+        if self._recommender is None:
+            return None
+        history = self._recommender.history([(e.product_id, e.action, e.at) for e in events])
+        if not len(history):
+            return None
+        scores = self._recommender.scores([history])[0]
+        return np.where(self._known, scores[self._number], 0.0)
+
+    def why(self, product_id: str, request: Request, most: int = 3) -> list[CustomerEvent]:
+        """The customer's own events that speak for a product, the weightiest first.
+
+        Each is left out in turn; what the probability loses without it is its weight. Empty if nothing speaks for it.
+        """
+        events = [event for event in self.history(request) if event.product_id in self._position]
+        if self._recommender is None or product_id not in self._recommender.number or not events:
+            return []
+        known = [event for event in events if event.product_id in self._recommender.number][-_REASONS:]
+        whole = self._recommender.history([(e.product_id, e.action, e.at) for e in known])
+        if len(known) < 2:
+            return known if known and known[0].action not in NEGATIVE_ACTIONS else []
+        without = [whole[np.arange(len(whole)) != left_out] for left_out in range(len(whole))]
+        number = self._recommender.number[product_id]
+        scores = np.log(self._recommender.scores([whole, *without])[:, number] + 1e-12)
+        weights = scores[0] - scores[1:]
+        order = [int(i) for i in np.argsort(-weights, kind="stable") if weights[i] > 0]
+        found: dict[str, CustomerEvent] = {}
+        for i in order:
+            if known[i].action not in NEGATIVE_ACTIONS and known[i].product_id != product_id:
+                found.setdefault(known[i].product_id, known[i])
+        return list(found.values())[:most]
+
+    def spread(self, categories: Collection[str], k: int = 6, exclude: Collection[str] = ()) -> list[Product]:
+        """Well-spread products for a newcomer to judge: popular ones, as different from each other as can be."""
+        allowed = self._in_stock & ~np.isin(
+            np.array([product.id for product in self._shop.products]), list(exclude)
+        )
+        if categories:
+            allowed &= np.isin(self._categories.astype(str), list(categories))
+        chosen = self._varied(self._popularity, allowed, k, relevance=0.3)
+        return [self._shop.products[place] for place in chosen]
+
+    def _allowed(self, request: Request, events: Sequence[CustomerEvent]) -> np.ndarray:
+        """What may be suggested at all."""
+        allowed = self._in_stock.copy()
+        opinion = {event.product_id: _OPINIONS[event.action] for event in events if event.action in _OPINIONS}
+        banned = {event.product_id for event in events if event.action not in ("shown", "category")}
+        banned |= {product_id for product_id, likes in opinion.items() if not likes}
+        banned |= {product_id for product_id, at in request.shown if request.now - at < COOL_DOWN}
+        banned |= {*request.exclude, request.about}
+        for product_id in banned:
+            if product_id in self._position:
+                allowed[self._position[product_id]] = False
+        return allowed
+
+    def _alike(self, request: Request, allowed: np.ndarray, taste: np.ndarray | None) -> list[int]:
+        """Products like one, by words and kind, and by taste where there is one."""
+        place = self._position.get(request.about)
+        if place is None:
+            return []
+        if request.cheaper:
+            price: Decimal = self._shop.products[place].price
+            allowed = allowed & np.array([product.price < price for product in self._shop.products])
+        banned = {self._shop.products[i].id for i in np.flatnonzero(~allowed)}
+        found = self._catalogue.similar(request.about, request.k, banned, taste)
+        chosen = [self._position[product.id] for product in found]
+        if request.cheaper:  # the same kind first: cheaper of another kind is no answer
+            kind = self._categories[place]
+            chosen.sort(key=lambda i: self._categories[i] != kind)
+        return chosen
+
+    def _varied(
+        self, scores: np.ndarray, allowed: np.ndarray, k: int, relevance: float = RELEVANCE
+    ) -> list[int]:
+        """Maximal marginal relevance among the best, at most PER_CATEGORY of a category (more only for a k beyond that)."""
+        places = np.flatnonzero(allowed & (scores > 0))
+        if not len(places):
+            return []
+        wanted = min(len(places), max(_POOL, 4 * k))
+        if len(places) > wanted:
+            places = places[np.argpartition(-scores[places], wanted - 1)[:wanted]]
+        everywhere = len(set(self._categories[allowed].tolist())) if k > PER_CATEGORY else 1
+        most = max(PER_CATEGORY, -(-k // max(1, everywhere)))
+        if k > PER_CATEGORY:
+            places = self._with_other_kinds(places, scores, allowed, k, most)
+        places = places[np.argsort(-scores[places], kind="stable")]
+        worth = scores[places] / scores[places].max()
+        likeness = self._likeness(places)
+        chosen: list[int] = []
+        nearest = np.zeros(len(places))
+        open_ = np.ones(len(places), dtype=bool)
+        taken: dict[object, int] = {}
+        while len(chosen) < k and open_.any():
+            values = np.where(open_, relevance * worth - (1 - relevance) * nearest, -np.inf)
+            best = int(np.argmax(values))
+            chosen.append(best)
+            open_[best] = False
+            nearest = np.maximum(nearest, likeness[best])
+            category = self._categories[places[best]]
+            taken[category] = taken.get(category, 0) + 1
+            if taken[category] >= most:
+                open_ &= self._categories[places] != category
+        return [int(places[i]) for i in chosen]
+
+    def _with_other_kinds(
+        self, places: np.ndarray, scores: np.ndarray, allowed: np.ndarray, k: int, most: int
+    ) -> np.ndarray:
+        """The pool, with the best of other categories if its own cannot fill k places."""
+        counts: dict[object, int] = {}
+        for category in self._categories[places].tolist():
+            counts[category] = counts.get(category, 0) + 1
+        if sum(min(most, count) for count in counts.values()) >= k:
+            return places
+        others = np.flatnonzero(
+            allowed & (scores > 0) & ~np.isin(self._categories.astype(str), list(map(str, counts)))
+        )
+        more: dict[object, list[int]] = {}
+        for place in others[np.argsort(-scores[others], kind="stable")]:
+            some = more.setdefault(self._categories[place], [])
+            if len(some) < most:
+                some.append(int(place))
+        return np.concatenate([places, np.array([i for some in more.values() for i in some], dtype=np.int64)])
+
+    def _likeness(self, places: np.ndarray) -> np.ndarray:
+        """How alike some products are, (P, P) from 0 to 1: by the network's vectors, else by category."""
+        kind = self._categories[places]
+        same = (kind[:, None] == kind[None, :]).astype(np.float64)
+        if self._recommender is None:
+            return same
+        vectors = self._recommender.directions[torch.from_numpy(self._number[places])].cpu().numpy()
+        return np.clip(0.5 * same + 0.5 * np.clip(vectors @ vectors.T, 0, 1), 0, 1)
+
+    def _latest_positive(self, events: Sequence[CustomerEvent]) -> CustomerEvent | None:
+        return next(
+            (e for e in reversed(events) if e.action in _TELLING and e.product_id in self._position), None
+        )
+
+    def _because(self, place: int, events: Sequence[CustomerEvent]) -> CustomerEvent | None:
+        """The customer's event whose product is most like this one, the newer the better."""
+        telling = [e for e in events if e.action in _TELLING and e.product_id in self._position][-_REASONS:]
+        if not telling:
+            return None
+        places = np.array([self._position[event.product_id] for event in telling])
+        near = self._likeness(np.append(places, place))[-1, :-1]
+        best = int(np.argmax(near + 0.02 * np.arange(len(telling)) / len(telling)))
+        return telling[best]
+
+
+def product_words(product: Product) -> list[str]:
+    """The words by which a network knows a product."""
+    text = product.en or product.zh
+    assert text is not None
+    return ItemText(text.title, f"{product.category} {' '.join(product.tags)}", "").words()
+
+
+def _midnight(order: Order) -> float:
+    return datetime(order.placed.year, order.placed.month, order.placed.day, tzinfo=UTC).timestamp()

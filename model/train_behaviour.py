@@ -1,0 +1,458 @@
+"""Trains the behaviour GPT: windows of histories, validation by full ranking, early stopping, the blend.
+
+A run is a folder: the checkpoint as it ships, `state.pt` to go on from, `loss.png`. A run that is started again in
+its folder goes on where it stopped.
+"""
+
+import copy
+import json
+import math
+import platform
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+
+from model.interactions import Events, Interactions
+from model.ranking import ROWS, Case, ProtocolName, Seen, Split, choose_protocol, quick_ndcg, split
+from model.recommender import (
+    FULL_SOFTMAX,
+    BehaviourConfig,
+    BehaviourGPT,
+    Recommender,
+    hash_words,
+    is_positive,
+    loss_of,
+    make_batch,
+    mixed,
+)
+from model.transitions import Transitions
+
+STATE = "state.pt"
+_PICTURE = "loss.png"
+_BLENDS = (0.0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
+_DECAYS = (0.5, 0.7, 0.85)
+_KEPT_TRANSITIONS = 100
+_LEAST_GAIN = 1e-5
+_BLEND_CASES = 800
+
+
+class TrainingError(ValueError):
+    """A run that cannot be started; the text says what to do."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a run is started with; stored with its result. None: chosen by the data."""
+
+    minutes: float | None = None
+    epochs: int = 200
+    learning_rate: float = 3e-3
+    weight_decay: float = 0.0
+    warmup_steps: int = 100
+    average: float = 0.998
+    """Decay of the moving average of the weights, which is what is examined and kept."""
+    rows: int | None = None
+    patience: int = 10
+    """Validations without a gain after which training ends."""
+    validation_cases: int = 4000
+    protocol: ProtocolName | None = None
+    seen: Seen = "exclude"
+    context: int | None = None
+    layers: int = 2
+    heads: int = 2
+    width: int = 64
+    dropout: float = 0.3
+    words: int | None = None
+    seed: int = 1
+    threads: int = 1
+    device: str = "cpu"
+
+    def __post_init__(self) -> None:
+        if self.device.startswith("cuda") and not torch.cuda.is_available():
+            raise TrainingError("No CUDA device is available here. Use --device cpu.")
+
+
+@dataclass
+class State:
+    """How far a run has come."""
+
+    epoch: int = 0
+    step: int = 0
+    seconds: float = 0.0
+    losses: list[tuple[int, float]] = field(default_factory=list)
+    validations: list[tuple[int, float]] = field(default_factory=list)
+    best: float = -1.0
+    since_best: int = 0
+
+
+def shape_for(data: Interactions, settings: Settings) -> BehaviourConfig:
+    """The network's shape: context by the usual length of a history, words only where items have some."""
+    lengths = sorted(len(events) for events in data.events)
+    usual = lengths[int(0.9 * len(lengths))]
+    context = settings.context or min(200, max(20, 2 ** math.ceil(math.log2(max(usual, 2)))))
+    has_text = any(text.words() for text in data.texts.values())
+    words = settings.words if settings.words is not None else 4096 if has_text else 0
+    return BehaviourConfig(
+        items=len(data.items), actions=len(data.actions), words=words, context=context,
+        layers=settings.layers, heads=settings.heads, width=settings.width, hidden=2 * settings.width,
+        dropout=settings.dropout,
+    )  # fmt: skip
+
+
+def rows_for(windows: int) -> int:
+    """Histories in a batch: small sets need small batches, else they get too few steps."""
+    return int(min(128, max(16, 2 ** round(math.log2(max(windows, 1) / 100)))))
+
+
+def item_words(data: Interactions, buckets: int) -> list[list[int]]:
+    """The hashed words of each item, in the order of their numbers."""
+    if not buckets:
+        return []
+    return [
+        hash_words(data.texts[item].words(), buckets) if item in data.texts else [] for item in data.items
+    ]
+
+
+def batches_of(cut: Split, length: int, rows: int, generator: np.random.Generator) -> Iterator[list[Events]]:
+    """Windows of at most `length` + 1 events, at a new offset in every epoch; alike lengths together."""
+    windows = []
+    for events in cut.train:
+        if cut.next_basket:
+            events = _shuffled(events, generator)
+        end = len(events)
+        if end > length + 1 and (late := int(generator.integers(0, length))):
+            windows.append(events[end - late - 1 :])
+            end -= late
+        while end > 1:
+            windows.append(events[max(0, end - length - 1) : end])
+            end -= length
+    order = generator.permutation(len(windows))
+    for start in range(0, len(order), 8 * rows):
+        some = sorted((windows[i] for i in order[start : start + 8 * rows]), key=len)
+        batches = [some[i : i + rows] for i in range(0, len(some), rows)]
+        for i in generator.permutation(len(batches)):
+            yield batches[i]
+
+
+class Trainer:
+    """One network on its way over one split."""
+
+    def __init__(self, cut: Split, settings: Settings) -> None:
+        self.cut, self.settings, self.state = cut, settings, State()
+        torch.manual_seed(settings.seed)
+        self.shape = shape_for(cut.data, settings)
+        self.words = item_words(cut.data, self.shape.words)
+        self.model = BehaviourGPT(self.shape, self.words).to(settings.device)
+        self.average = copy.deepcopy(self.model).eval().requires_grad_(False)
+        self.best = copy.deepcopy(self.average.state_dict())
+        self.optimiser = torch.optim.AdamW(
+            self.model.parameters(), settings.learning_rate, betas=(0.9, 0.98),
+            weight_decay=settings.weight_decay,
+        )  # fmt: skip
+        self.frequency: torch.Tensor | None = None
+        if len(cut.data.items) > FULL_SOFTMAX:
+            counts = torch.from_numpy(cut.popularity()).float().to(settings.device)
+            self.frequency = counts / counts.sum()
+        self._positive = np.array([is_positive(action) for action in cut.data.actions])
+        windows = sum(math.ceil(max(0, len(e) - 1) / self.shape.context) for e in cut.train)
+        if not windows:
+            raise TrainingError("No user has two events in the training part; give more events.")
+        self.rows = settings.rows or rows_for(windows)
+        self.batches = math.ceil(windows / self.rows)
+        generator = np.random.default_rng(settings.seed)
+        cases = cut.validation
+        if len(cases) > settings.validation_cases:
+            chosen = np.sort(generator.choice(len(cases), settings.validation_cases, replace=False))
+            cases = tuple(cases[i] for i in chosen)
+        self.cases = cases
+
+    def epoch(self, on_step: Callable[[], bool] = lambda: True) -> float:
+        """One pass over all windows; ends early when `on_step` says False. Returns the mean loss."""
+        generator = np.random.default_rng([self.settings.seed, self.state.epoch])
+        self.model.train()
+        total = count = 0.0
+        for windows in batches_of(self.cut, self.shape.context, self.rows, generator):
+            total, count = total + self._step(windows, generator), count + 1
+            if not on_step():
+                break
+        self.state.epoch += 1
+        loss = total / max(count, 1)
+        self.state.losses.append((self.state.step, round(loss, 4)))
+        return loss
+
+    def _step(self, windows: Sequence[Events], generator: np.random.Generator) -> float:
+        settings, device = self.settings, self.settings.device
+        targets = [window.items[1:].copy() for window in windows]
+        ends = [np.zeros(len(target), dtype=np.int64) for target in targets]
+        wanted = [self._positive[window.actions[1:]] for window in windows]
+        if self.cut.next_basket:
+            for window, target, end in zip(windows, targets, ends, strict=True):
+                _ask_for_baskets(window, target, end, generator)
+        batch = make_batch([window[:-1] for window in windows], self.shape.context, ends, device)
+        keep = torch.zeros(batch.items.shape, dtype=torch.bool)
+        right = torch.zeros(batch.items.shape, dtype=torch.long)
+        for row, (target, want) in enumerate(zip(targets, wanted, strict=True)):
+            keep[row, : len(target)] = torch.from_numpy(want)
+            right[row, : len(target)] = torch.from_numpy(target)
+        keep, right = keep.to(device), right.to(device)
+        if not keep.any():
+            return 0.0
+        rate = settings.learning_rate * min(1.0, (self.state.step + 1) / settings.warmup_steps)
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate
+        vectors = self.model.vectors()
+        loss = loss_of(self.model(batch, vectors)[keep], vectors, right[keep], self.frequency)
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), 5.0)
+        self.optimiser.step()
+        self.state.step += 1
+        decay = min(settings.average, (1 + self.state.step) / (10 + self.state.step))
+        with torch.no_grad():
+            for kept, new in zip(self.average.parameters(), self.model.parameters(), strict=True):
+                kept.lerp_(new, 1 - decay)
+        return float(loss.detach())
+
+    def validate(self) -> bool:
+        """Examine the averaged weights and keep them if they are the best so far; False when patience is at an end."""
+        state = self.state
+        ndcg = quick_ndcg(self.score_with(self.average), self.cases, self.cut.seen)
+        state.validations.append((state.step, round(ndcg, 5)))
+        if ndcg > state.best + _LEAST_GAIN:
+            state.best, state.since_best = ndcg, 0
+            self.best = copy.deepcopy(self.average.state_dict())
+        else:
+            state.since_best += 1
+        return state.since_best < self.settings.patience
+
+    def score_with(self, model: BehaviourGPT) -> Callable[[Sequence[Case]], np.ndarray]:
+        """A scorer over cases with the network alone."""
+        recommender = Recommender(copy.deepcopy(model), self.cut.data.items, self.cut.data.actions)
+        return lambda cases: recommender.scores([case.history for case in cases], self.cut.next_basket)
+
+    def result(self, run: dict[str, Any]) -> Recommender:
+        """The best network with the blend that validation likes most."""
+        model = copy.deepcopy(self.average)
+        model.load_state_dict(self.best)
+        transitions, blend, table = fit_blend(self.cut, self.score_with(model), self.cases)
+        run["blend"] = table
+        data = self.cut.data
+        return Recommender(model, data.items, data.actions, transitions, blend, run)
+
+    def save(self, path: Path) -> None:
+        """Write all that a later call needs to go on."""
+        record = {
+            "model": self.model.state_dict(),
+            "average": self.average.state_dict(),
+            "best": self.best,
+            "optimiser": self.optimiser.state_dict(),
+            "state": json.dumps(asdict(self.state)),
+            "plan": json.dumps(plan(self.cut, self.settings)),
+        }
+        torch.save(record, path.with_suffix(".new"))
+        path.with_suffix(".new").replace(path)
+
+    def resume(self, path: Path) -> None:
+        """Go on from what `save` wrote. Raises TrainingError if that was another run."""
+        try:
+            record = torch.load(path, weights_only=True, map_location=self.settings.device)
+        except Exception as error:
+            raise TrainingError(
+                f"{path} cannot be read ({type(error).__name__}). Delete it to begin anew."
+            ) from None
+        if json.loads(record["plan"]) != json.loads(json.dumps(plan(self.cut, self.settings))):
+            raise TrainingError(
+                f"{path} is of a run with other data or settings. Repeat those, or give another --out."
+            )
+        self.model.load_state_dict(record["model"])
+        self.average.load_state_dict(record["average"])
+        self.best = record["best"]
+        self.optimiser.load_state_dict(record["optimiser"])
+        self.state = State(**json.loads(record["state"]))
+
+
+def plan(cut: Split, settings: Settings) -> dict[str, Any]:
+    """The settings that must not change within a run, and the data's fingerprint."""
+    varying = {"minutes", "threads", "device", "epochs", "patience"}
+    fixed = {name: value for name, value in asdict(settings).items() if name not in varying}
+    return {**fixed, "protocol": cut.protocol, "data": cut.data.fingerprint}
+
+
+def fit_blend(
+    cut: Split, network: Callable[[Sequence[Case]], np.ndarray], cases: Sequence[Case]
+) -> tuple[Transitions, float, dict[str, float]]:
+    """Transition counts with the decay and the weight that give the best NDCG@10 on validation, and what each gives."""
+    sequences = [events.items for events in cut.train]
+    cases = cases[:_BLEND_CASES]
+    scored = np.concatenate([network(cases[i : i + ROWS]) for i in range(0, len(cases), ROWS)])
+    place = {id(case): row for row, case in enumerate(cases)}
+    histories = [case.history.items for case in cases]
+    table: dict[str, float] = {}
+    best: tuple[float, float, Transitions | None] = (-1.0, 0.0, None)
+    for decay in _DECAYS:
+        transitions = Transitions.count(sequences, len(cut.data.items), _KEPT_TRANSITIONS, decay)
+        counts = transitions.scores(histories)
+        for blend in _BLENDS:
+            if blend == 0 and table:
+                continue
+            both = mixed(scored, counts, blend)
+            ndcg = quick_ndcg(
+                lambda some, both=both: both[[place[id(case)] for case in some]], cases, cut.seen
+            )
+            table[f"{blend}" if blend == 0 else f"{blend} decay {decay}"] = round(ndcg, 5)
+            if ndcg > best[0]:
+                best = (ndcg, blend, transitions)
+    assert best[2] is not None
+    return best[2], best[1], table
+
+
+def fit(
+    cut: Split,
+    settings: Settings,
+    console: Console,
+    out: Path | None = None,
+    name: str = "kefu",
+    clock: Callable[[], float] = time.monotonic,
+) -> Recommender:
+    """Train on a split until the time, the epochs or the patience is at an end; the recommender as it is to be used.
+
+    clock: what `minutes` are counted by; `time.process_time` gives each model the same work on a busy machine.
+    """
+    torch.set_num_threads(settings.threads)
+    trainer = Trainer(cut, settings)
+    if out is not None:
+        out.mkdir(parents=True, exist_ok=True)
+        if (out / STATE).exists():
+            trainer.resume(out / STATE)
+            console.print(f"Going on after epoch {trainer.state.epoch} in {out}")
+    began, before = clock(), trainer.state.seconds
+    limit = 60 * settings.minutes if settings.minutes else math.inf
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
+    run = record(cut, settings, trainer)
+    with Progress(*columns, console=console) as bar:
+        task = bar.add_task(name, total=1.0)
+
+        def on_step() -> bool:
+            spent = clock() - began
+            done = trainer.state.step / max(1, trainer.batches * settings.epochs)
+            bar.update(task, completed=max(done, spent / limit))
+            return spent < limit
+
+        while trainer.state.epoch < settings.epochs and clock() - began < limit:
+            if trainer.state.since_best >= settings.patience:
+                break
+            loss = trainer.epoch(on_step)
+            goes_on = trainer.validate()
+            trainer.state.seconds = before + clock() - began
+            text = f"{name} epoch {trainer.state.epoch} loss {loss:.3f} ndcg@10 {trainer.state.validations[-1][1]:.4f}"
+            bar.update(task, description=text)
+            if out is not None:
+                trainer.save(out / STATE)
+            if not goes_on:
+                break
+    run |= {
+        "epochs": trainer.state.epoch,
+        "steps": trainer.state.step,
+        "seconds": round(trainer.state.seconds, 1),
+        "best_validation_ndcg@10": trainer.state.best,
+        "losses": trainer.state.losses,
+        "validations": trainer.state.validations,
+    }
+    recommender = trainer.result(run)
+    if out is not None:
+        recommender.save(out)
+        draw(trainer.state, out / _PICTURE)
+    return recommender
+
+
+def train_behaviour(
+    interactions: Path, items: Path | None, out: Path, settings: Settings, console: Console
+) -> Recommender:
+    """Read the data, train or go on, write the checkpoint. Raises DataError and TrainingError."""
+    from model.interactions import read_interactions
+
+    data = read_interactions(interactions, items)
+    protocol = settings.protocol or choose_protocol(data)
+    if protocol == "time" and not data.has_times:
+        raise TrainingError(f"{interactions} has no timestamps; use --protocol last.")
+    cut = split(data, protocol, settings.seen)
+    if not cut.validation:
+        raise TrainingError(
+            f"{interactions}: no user has enough events for a validation; at least three are needed."
+        )
+    console.print(
+        f"{len(data.users):,} users, {len(data.items):,} items, {data.size:,} events, protocol {protocol}, "
+        f"{len(cut.validation):,} validation cases"
+    )
+    return fit(cut, replace(settings, protocol=protocol), console, out)
+
+
+def record(cut: Split, settings: Settings, trainer: Trainer) -> dict[str, Any]:
+    """What a run was and on what."""
+    return {
+        "command": "kefu train behaviour",
+        "settings": asdict(settings),
+        "shape": asdict(trainer.shape),
+        "rows": trainer.rows,
+        "parameters": sum(parameter.numel() for parameter in trainer.model.parameters()),
+        "data": {
+            "name": cut.data.name,
+            "fingerprint": cut.data.fingerprint,
+            "users": len(cut.data.users),
+            "items": len(cut.data.items),
+            "events": cut.data.size,
+        },
+        "protocol": cut.protocol,
+        "seen": cut.seen,
+        "versions": {"python": platform.python_version(), "torch": torch.__version__},
+        "machine": {
+            "processor": platform.machine(),
+            "device": settings.device,
+            "threads": settings.threads,
+        },
+    }
+
+
+def _shuffled(events: Events, generator: np.random.Generator) -> Events:
+    """The same baskets, the order within each made up: it says nothing."""
+    return events[np.lexsort((generator.random(len(events)), events.baskets))]
+
+
+def _ask_for_baskets(
+    window: Events, target: np.ndarray, end: np.ndarray, generator: np.random.Generator
+) -> None:
+    """Let half of the positions ask for any item of the next basket instead of the next event."""
+    baskets = window.baskets
+    for basket in np.unique(baskets)[:-1]:
+        here = np.flatnonzero(baskets[:-1] == basket)
+        later = np.flatnonzero(baskets > basket)
+        following = later[baskets[later] == baskets[later].min()]
+        chosen = here[(generator.random(len(here)) < 0.5) | (here == here[-1])]
+        target[chosen] = window.items[generator.choice(following, len(chosen))]
+        end[chosen] = 1
+
+
+def draw(state: State, path: Path) -> None:
+    """The picture of a run: loss and validation."""
+    import matplotlib
+
+    matplotlib.use("agg")
+    from matplotlib import pyplot
+
+    figure, (left, right) = pyplot.subplots(1, 2, figsize=(9, 3.4))
+    for axis, series, label in (
+        (left, state.losses, "training loss"),
+        (right, state.validations, "NDCG@10 on validation"),
+    ):
+        axis.plot(*zip(*series, strict=True) if series else ([], []))
+        axis.set(xlabel="step", ylabel=label)
+    figure.tight_layout()
+    figure.savefig(path, dpi=90)
+    pyplot.close(figure)
