@@ -14,7 +14,8 @@ from urllib.parse import urlsplit
 from aiohttp import ClientConnectorError, ClientError, ClientSession, ClientTimeout, web
 
 _PASSED_ON = ("Content-Type", "X-Telegram-Bot-Api-Secret-Token")
-_SECONDS = 55.0
+_SECONDS = 10.0
+"""Less than a bot may take while Redis is away: one that hangs must not hold up all updates for a minute."""
 
 
 class Balancer:

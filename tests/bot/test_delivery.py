@@ -226,7 +226,7 @@ async def test_a_stop_lets_arrive_what_is_on_its_way_and_begins_nothing(idle_sho
     await asyncio.gather(bot, return_exceptions=True)
     assert await shop.texts(1) == ["on its way"] and await shop.texts(2) == []
     assert (shop.count("sent"), shop.count("sends_unknown")) == (1, 0)
-    assert not shop.redis.exists(shop.names.outbox_leader, shop.names.poller)
+    await shop.until(lambda: not shop.redis.exists(shop.names.outbox_leader, shop.names.poller), 20)
     await shop.start_bot()
     assert (await shop.client.wait_for_reply(2, timeout=20))["text"] == "not begun"
 
