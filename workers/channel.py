@@ -52,6 +52,8 @@ ACTS_KEPT = 100
 JOB_FUNCTION = "workers.jobs.answer"
 BROADCAST_FUNCTION = "workers.jobs.prepare_broadcast"
 WRITE_FUNCTION = "workers.jobs.write"
+JOB_FUNCTIONS = (JOB_FUNCTION, BROADCAST_FUNCTION, WRITE_FUNCTION)
+"""All that a worker runs, whatever else a job names."""
 BULK_QUEUE = "bulk"
 JOB_TIMEOUT = 120
 JOB_RETRIES = 10

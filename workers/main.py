@@ -18,8 +18,7 @@ import redis
 
 from workers import logs
 from workers.channel import (
-    BROADCAST_FUNCTION,
-    JOB_FUNCTION,
+    JOB_FUNCTIONS,
     WORKER_PREFIX,
     WORKER_SECONDS,
     connect,
@@ -134,7 +133,7 @@ def _build(
         name=f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}",
         slots=settings.slots,
         timing=timing,
-        functions=(JOB_FUNCTION, BROADCAST_FUNCTION),
+        functions=JOB_FUNCTIONS,
         close=assistant.close,
     )
     services = Services(

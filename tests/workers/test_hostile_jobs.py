@@ -1,8 +1,10 @@
-"""Whoever can write to Redis gets no code of theirs run: no pickle, and no function but the worker's own two."""
+"""Whoever can write to Redis gets no code of theirs run: no pickle, and no function but the worker's own."""
 
 import ast
+import importlib
 import os
 import pickle
+import re
 import zlib
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import pytest
 from rq import Queue
 
 from tests.workers.shop_floor import ROOT, ShopFloor, until
+from workers.channel import JOB_FUNCTIONS
 
 UNSAFE = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}
 STOCK_RQ = {"bot/bench/naive.py"}
@@ -41,10 +44,20 @@ def test_a_job_that_names_another_function_is_not_run(floor: ShopFloor, tmp_path
     queue = Queue("support", connection=floor.redis, serializer="json")
     job = queue.enqueue("os.mkdir", str(tmp_path / "evil"))
     floor.say("hello")
-    floor.start_worker(burst=True).wait(20)
+    floor.start_worker(burst=True).wait(50)
     assert floor.texts() == ["hello"]
     assert floor.jobs()[job.id] == "failed"
     assert not (tmp_path / "evil").exists()
+
+
+def test_a_worker_runs_every_job_that_kefu_makes() -> None:
+    for name in JOB_FUNCTIONS:
+        module, _, function = name.rpartition(".")
+        assert callable(getattr(importlib.import_module(module), function))
+    source = (ROOT / "workers/channel.py").read_text()
+    assert {match.group(1) for match in re.finditer(r'^\w+_FUNCTION = "(.+)"$', source, re.MULTILINE)} == set(
+        JOB_FUNCTIONS
+    )
 
 
 @pytest.mark.parametrize("package", ["bot", "workers", "model"])

@@ -83,7 +83,7 @@ def test_a_flood_of_one_customer_is_one_turn_for_the_others(floor: ShopFloor) ->
     heard = floor.redis.pubsub(ignore_subscribe_messages=True)
     heard.subscribe(floor.names.outbox_wake)
     heard.get_message(timeout=1)
-    floor.start_worker(slots=1, burst=True).wait(20)
+    floor.start_worker(slots=1, burst=True).wait(50)
     while event := heard.get_message(timeout=0.2):
         order.append(int(event["data"]))
     heard.close()

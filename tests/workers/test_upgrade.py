@@ -74,7 +74,7 @@ def rewrite_inbox(redis: Redis, floor: ShopFloor, **changes: object) -> None:
 def test_a_worker_answers_what_a_later_bot_wrote(floor: ShopFloor) -> None:
     floor.say("hello")
     rewrite_inbox(floor.redis, floor, **NEWER)
-    floor.start_worker(burst=True).wait(20)
+    floor.start_worker(burst=True).wait(50)
     assert floor.texts() == ["hello"]
 
 
@@ -83,7 +83,7 @@ def test_a_message_of_an_unknown_kind_gets_an_apology_and_does_not_go_round(floo
     floor.say("")
     rewrite_inbox(floor.redis, floor, kind="hologram", language="zh")
     floor.say("behind")
-    floor.start_worker(burst=True).wait(20)
+    floor.start_worker(burst=True).wait(50)
     first, sorry, last = floor.replies()
     assert (first.reply.text, last.reply.text) == ("before", "behind")
     assert (sorry.reply.kind, sorry.reply.language, sorry.answers) == ("apology", "zh", ("m2",))
@@ -95,7 +95,7 @@ def test_a_message_of_an_unknown_kind_gets_an_apology_and_does_not_go_round(floo
 def test_what_is_no_record_at_all_is_dropped_and_counted(floor: ShopFloor) -> None:
     floor.redis.rpush(floor.names.inbox(5), "no JSON", "[1]", '{"id": 3}')
     floor.say("hello")
-    floor.start_worker(burst=True).wait(20)
+    floor.start_worker(burst=True).wait(50)
     assert floor.texts() == ["hello"]
     assert floor.redis.hget(floor.names.stats, "garbage") == b"3"
     assert floor.jobs() == {}
@@ -113,7 +113,7 @@ def test_a_remembered_turn_that_cannot_be_read_is_left_out(floor: ShopFloor) -> 
     turns = [Turn(customer=word, reply="", at=1).model_dump_json() for word in ("one", "two")]
     floor.redis.rpush(floor.names.history(5), turns[0], '{"customer": 7}', turns[1])
     floor.say("hello")
-    floor.start_worker(burst=True).wait(20)
+    floor.start_worker(burst=True).wait(50)
     assert floor.texts() == ["hello"]
 
 
