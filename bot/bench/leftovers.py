@@ -33,8 +33,8 @@ async def is_at_rest(redis: Redis, names: Names) -> bool:
 
 async def find_leftovers(redis: Redis, names: Names) -> list[str]:
     """Keys that should not be there once nothing waits: work of a chat, and whatever never expires."""
-    kept = (names.stats, names.alerts, BOTS, names.waiting, names.outbox_chats, names.audience, names.muted)
-    kept = (*kept, names.acts, names.writings)
+    of_all = (names.stats, names.alerts, names.acts, names.writings, names.waiting, names.outbox_chats)
+    kept = (*of_all, names.audience, names.muted, BOTS)
     of_rq = ("workers", "worker:", "queues", "queue:", "failed:")
     keys = [str(key) async for key in redis.scan_iter(count=1000)]
     leftovers = [key for key in keys if key.rpartition(":")[2] in _WORK and key.startswith("kefu:")]

@@ -118,6 +118,7 @@ def test_a_remembered_turn_that_cannot_be_read_is_left_out(floor: ShopFloor) -> 
 
 
 def test_figures_of_a_later_worker_are_shown(floor: ShopFloor) -> None:
+    floor.redis.sadd("rq:workers", "rq:worker:w")
     floor.redis.set("kefu:worker:w", json.dumps({**FIRST_VERSION[WorkerFigures], **NEWER}))
     assert Operations(floor.redis, 7).overview().workers[0].name == "w"
 
