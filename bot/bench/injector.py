@@ -220,7 +220,8 @@ class Injector:
         proxy = self._parts.proxies[name]
         proxy.set_trap(Trap(pattern, forward, spring))
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(reached.wait(), _POINT_SECONDS)
+            async with asyncio.timeout(_POINT_SECONDS):
+                await reached.wait()
         proxy.set_trap(None)
 
     async def _reach_call(self, mode: Mode) -> None:

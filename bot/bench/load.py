@@ -5,6 +5,7 @@ as what they are. Times are those of the Telegram on localhost: accepted, first 
 """
 
 import asyncio
+import contextlib
 import random
 import re
 import time
@@ -137,10 +138,9 @@ class Load:
 
     async def _some_progress(self) -> None:
         self._progress.clear()
-        try:
-            await asyncio.wait_for(self._progress.wait(), 0.1)
-        except TimeoutError:
-            pass
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(0.1):
+                await self._progress.wait()
 
     async def _listen(self) -> None:
         transcript = self._telegram.transcript

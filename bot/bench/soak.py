@@ -11,7 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
+from redis.exceptions import RedisError
+
 from bot.bench.pipeline import Rival, one_rival
+from bot.stack import StackError
 
 CHATS = 100
 SAMPLES = 40
@@ -46,7 +49,14 @@ class Sample:
 
 
 async def run_soak(minutes: float, show: Show) -> dict[str, object]:
-    """Chat for so long. Raises StackError if the stack does not start or dies."""
+    """Chat for so long. Raises StackError if the stack does not start or dies, or Redis does not answer in time."""
+    try:
+        return await _chat(minutes, show)
+    except RedisError as error:
+        raise StackError(f"Redis did not answer ({error}); is the machine overloaded?") from None
+
+
+async def _chat(minutes: float, show: Show) -> dict[str, object]:
     async with one_rival("kefu", "everysec") as rival:
         rival.load.use_chats(1, CHATS)
         cost = await rival.saturate(_MEASURED_SECONDS, _WINDOW)

@@ -63,7 +63,9 @@ class Transcript:
         waiting = self._waiting.setdefault(chat_id, [])
         waiting.append(future)
         try:
-            await asyncio.wait_for(future, seconds)
+            # Not wait_for, which before Python 3.12 loses a cancellation that comes together with the event.
+            async with asyncio.timeout(seconds):
+                await future
         except TimeoutError:
             pass
         finally:

@@ -110,7 +110,8 @@ class Updates:
         while not (batch := self._batch(limit)):
             self._waiting = future = loop.create_future()
             try:
-                await asyncio.wait_for(future, deadline - loop.time())
+                async with asyncio.timeout_at(deadline):
+                    await future
             except TimeoutError:
                 return []
             finally:

@@ -16,7 +16,7 @@ from aiogram.exceptions import (
 )
 from aiogram.methods import GetMe
 
-from bot.delivery import judge
+from bot.delivery import _is_gone, judge
 from bot.sandbox.client import is_reply
 from tests.bot.conftest import Shop
 from workers.contracts import Draft, ProductCard
@@ -49,6 +49,11 @@ def refused_connection() -> aiohttp.ClientConnectorError:
 )
 def test_what_an_error_says_about_the_message(error: Exception, outcome: str) -> None:
     assert judge(error) == outcome
+
+
+def test_a_refusal_without_a_reason_is_a_refusal() -> None:
+    error = TelegramBadRequest(method=GetMe(), message=None)  # type: ignore[arg-type]
+    assert judge(error) == "refused" and not _is_gone(error)
 
 
 async def test_replies_come_in_order_and_leave_the_outbox(shop: Shop) -> None:

@@ -6,6 +6,8 @@ from tests.fuzz.properties import Property, all_properties, try_inputs
 
 INPUTS = 40
 
+pytestmark = pytest.mark.timeout(180)
+
 
 @pytest.mark.parametrize("tried", all_properties(), ids=lambda tried: tried.name)
 def test_no_input_breaks(tried: Property) -> None:

@@ -24,9 +24,10 @@ from bot.polling import Polling
 from bot.quarantine import Quarantine
 from bot.render import render_reply
 from bot.telegram import make_bot
-from tests.fuzz.inputs import anything, nearly, numbers, short_texts, texts
+from tests.fuzz.inputs import anything, good_short_texts, good_texts, nearly, numbers, short_texts, texts
 from tests.fuzz.properties import Check, Property
 from tests.fuzz.replies import CUSTOMER, Counter
+from workers.broadcasts import Broadcasts
 from workers.channel import Channel, Names, connect, connect_async
 from workers.contracts import OutboxEntry, read_message
 from workers.embedded_redis import private_redis
@@ -37,9 +38,10 @@ from workers.trips import Trips
 
 BOT_ID, ADMIN = 7, 9
 
+_times = st.one_of(st.just(1_700_000_000), st.just(1_700_000_000), st.just(1_700_000_000), numbers)
 _users = st.fixed_dictionaries(
-    {"id": st.sampled_from([CUSTOMER, ADMIN]), "is_bot": st.booleans(), "first_name": short_texts},
-    optional={"language_code": st.sampled_from(["en", "zh-hans", "x", ""]), "username": short_texts},
+    {"id": st.sampled_from([CUSTOMER, ADMIN]), "is_bot": st.booleans(), "first_name": good_short_texts},
+    optional={"language_code": st.sampled_from(["en", "zh-hans", "x", ""]), "username": good_short_texts},
 )
 _chats = st.one_of(
     st.fixed_dictionaries({"id": st.sampled_from([CUSTOMER, ADMIN]), "type": st.just("private")}),
@@ -47,7 +49,7 @@ _chats = st.one_of(
         {
             "id": st.just(-100),
             "type": st.sampled_from(["group", "supergroup", "channel"]),
-            "title": short_texts,
+            "title": good_short_texts,
         }
     ),
 )
@@ -65,15 +67,36 @@ _entities = st.lists(
 )
 _words = st.one_of(
     texts,
+    good_texts,
+    good_texts,
     st.sampled_from(
-        ["/start", "/help", "/language zh", "/language\0", "/suggest tea", "/reset", "/forget", "/queues"]
+        [
+            "/start",
+            "/help",
+            "/news",
+            "/language zh",
+            "/language\0",
+            "/suggest tea",
+            "/reset",
+            "/forget",
+            "/queues",
+            "/broadcast",
+        ]
     )
     | st.sampled_from(
-        ["/stats", "/", "/suggest", "/unknown@kefu_bot x", "@kefu_bot hello", "/start " + "x" * 4000]
+        [
+            "/stats",
+            "/",
+            "/suggest",
+            "/unknown@kefu_bot x",
+            "@kefu_bot hello",
+            "/start " + "x" * 4000,
+            "/broadcast Sale! <b>\u202e",
+        ]
     ),
 )
 _message = st.fixed_dictionaries(
-    {"message_id": numbers, "date": numbers, "chat": _chats},
+    {"message_id": numbers, "date": _times, "chat": _chats},
     optional={
         "from": nearly(_users),
         "text": _words,
@@ -81,7 +104,7 @@ _message = st.fixed_dictionaries(
         "photo": st.just([]),
         "caption": short_texts,
         "reply_to_message": nearly(
-            st.fixed_dictionaries({"message_id": numbers, "date": numbers, "chat": _chats})
+            st.fixed_dictionaries({"message_id": numbers, "date": _times, "chat": _chats})
         ),
     },
 )
@@ -99,16 +122,31 @@ _data = st.one_of(
             "info:p1",
             "info:",
             "more:../x",
+            "news:on",
+            "bc:go:0123456789abcdef",
+            "bc:no:x",
         ]
     ),
 )
 _query = st.fixed_dictionaries(
-    {"id": short_texts, "from": nearly(_users), "chat_instance": short_texts},
+    {"id": good_short_texts, "from": _users, "chat_instance": good_short_texts},
     optional={"data": _data, "message": nearly(_message), "inline_message_id": short_texts},
+)
+_asked = st.fixed_dictionaries(
+    {
+        "message_id": st.integers(1, 2**31),
+        "date": st.just(1_700_000_000),
+        "chat": st.just({"id": CUSTOMER, "type": "private"}),
+        "from": st.just({"id": CUSTOMER, "is_bot": False, "first_name": "Customer"}),
+        "text": _words,
+    },
+    optional={"entities": _entities},
 )
 _kinds = st.one_of(
     st.fixed_dictionaries({"message": nearly(_message)}),
     st.fixed_dictionaries({"message": _message}),
+    st.fixed_dictionaries({"message": _asked}),
+    st.fixed_dictionaries({"message": _asked}),
     st.fixed_dictionaries({"edited_message": nearly(_message)}),
     st.fixed_dictionaries({"callback_query": nearly(_query)}),
     st.fixed_dictionaries({"callback_query": _query}),
@@ -146,6 +184,7 @@ class Front:
             courtesies=courtesies,
             operations=Operations(self._sync, BOT_ID),
             alerts=alerts,
+            broadcasts=Broadcasts(self._channel, self._sync),
         )
         dispatcher.update.outer_middleware(IntakeMiddleware(sessions))
         dispatcher.include_routers(*make_routers([ADMIN], BOT_ID, "kefu_bot"))
