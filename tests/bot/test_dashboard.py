@@ -274,7 +274,7 @@ def add_hour(shop: Shop) -> None:
         point = {
             "at": now - ago,
             "depth": ago // 400,
-            "oldest": ago / 40,
+            "oldest": 90,
             "fill": 0.5,
             "answered": 3600 - ago,
         }
@@ -346,7 +346,7 @@ async def test_a_chart_is_read_with_arrow_keys(board: Board, open_board: Open) -
     page = await open_board()
     plot = page.get_by_role("slider", name="Longest wait, the last hour")
     await plot.focus()
-    await page.keyboard.press("Home")
+    await page.keyboard.press("PageDown")
     await expect(plot.locator(".readout")).to_contain_text("1 min 30 s")
     await expect(plot).to_have_attribute("aria-valuetext", re.compile("1 min 30 s"))
     await page.keyboard.press("Escape")
