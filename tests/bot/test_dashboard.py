@@ -142,6 +142,7 @@ async def test_the_figures_are_those_of_redis_and_hold_no_words_of_a_customer(
         "jobs": 3,
         "steps_per_second": 9.5,
         "model": "builtin",
+        "engine": {"prefix_share": 0.5},
     }
     shop.redis.set(WORKER_PREFIX + "w1", json.dumps(figures_of_worker))
     shop.redis.lpush(shop.names.alerts, json.dumps({"at": 1, "kind": "unknown", "entry": "e1"}))
