@@ -120,9 +120,11 @@ def _ask(step: _Step, known: str, is_checked: bool) -> str:
 def _tidy(step: _Step, value: str) -> str:
     """A folder is named from the root: the programs may start elsewhere."""
     value = value.strip()
-    if value and (step.variable == "KEFU_SHOP" or Path(value).expanduser().is_dir()):
-        return str(Path(value).expanduser().resolve())
-    return value
+    folder = Path(value).expanduser()
+    is_folder = step.variable == "KEFU_SHOP" or (
+        step.variable == "KEFU_MODEL" and len(folder.parts) > 1 and folder.is_dir()
+    )
+    return str(folder.resolve()) if value and is_folder else value
 
 
 def _has_faults(step: _Step, value: str) -> bool:

@@ -74,7 +74,8 @@ class Series:
     async def points(self, now: float, since: int = 0) -> list[Point]:
         """What the charts show of the last hour, oldest first; only what came after `since`."""
         raw = await self._redis.lrange(self._key, 0, -1)
-        samples = [Sample.model_validate_json(item) for item in reversed(raw)]
+        # Two leaders may have overlapped for a moment.
+        samples = sorted((Sample.model_validate_json(item) for item in raw), key=lambda one: one.at)
         start = max(since, int(now) - HOUR)
         return [point for point in _points(samples) if point.at > start]
 

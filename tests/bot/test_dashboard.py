@@ -142,6 +142,7 @@ async def test_the_figures_are_those_of_redis_and_hold_no_words_of_a_customer(
         "jobs": 3,
         "steps_per_second": 9.5,
         "model": "builtin",
+        "engine": {"prefix_share": 0.5},
     }
     shop.redis.set(WORKER_PREFIX + "w1", json.dumps(figures_of_worker))
     shop.redis.lpush(shop.names.alerts, json.dumps({"at": 1, "kind": "unknown", "entry": "e1"}))
@@ -274,7 +275,7 @@ def add_hour(shop: Shop) -> None:
         point = {
             "at": now - ago,
             "depth": ago // 400,
-            "oldest": ago / 40,
+            "oldest": 90,
             "fill": 0.5,
             "answered": 3600 - ago,
         }
@@ -346,7 +347,7 @@ async def test_a_chart_is_read_with_arrow_keys(board: Board, open_board: Open) -
     page = await open_board()
     plot = page.get_by_role("slider", name="Longest wait, the last hour")
     await plot.focus()
-    await page.keyboard.press("Home")
+    await page.keyboard.press("PageDown")
     await expect(plot.locator(".readout")).to_contain_text("1 min 30 s")
     await expect(plot).to_have_attribute("aria-valuetext", re.compile("1 min 30 s"))
     await page.keyboard.press("Escape")

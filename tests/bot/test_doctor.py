@@ -23,7 +23,7 @@ from workers.settings import Settings
 ROOT = Path(__file__).parents[2]
 DEMO_SHOP = ROOT / "model" / "demo_shop"
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = pytest.mark.timeout(500)
 
 
 async def examine(tmp_path: Path, settings: dict[str, str], *options: str) -> tuple[int, str, str]:

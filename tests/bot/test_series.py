@@ -37,6 +37,13 @@ async def test_a_page_that_is_open_gets_only_what_is_new(redis_async: Redis) -> 
     assert [point.at for point in await series.points(NOW + 60, since=NOW + 20)] == [NOW + 30, NOW + 40]
 
 
+async def test_samples_of_two_leaders_are_put_in_order(redis_async: Redis) -> None:
+    series = Series(redis_async, NAMES)
+    for at in (NOW + 10, NOW, NOW + 20):
+        await series.add(sample(at))
+    assert [point.at for point in await series.points(NOW + 30)] == [NOW, NOW + 10, NOW + 20]
+
+
 async def test_answers_a_minute_are_those_since_a_minute_before(redis_async: Redis) -> None:
     series = Series(redis_async, NAMES)
     for number in range(13):
