@@ -500,7 +500,7 @@ class Assistant:
         verdict = self._judge(turn, turn.sources, decision, None)
         if isinstance(verdict, Answer):
             return verdict
-        written, checked = "", 0
+        written, draft, checked = "", "", 0
         question = turn.text[:MAX_QUESTION]
         pieces = voice.tell(
             verdict.title, verdict.text, question, turn.language, turn.question.history, turn.question.chat
@@ -509,9 +509,10 @@ class Assistant:
             async with aclosing(pieces) as stream:  # type: ignore[type-var]
                 async for piece in stream:
                     written += piece
+                    draft += piece
                     end = max(written.rfind(mark) for mark in (". ", "! ", "? ", "。", "！", "？", "\n")) + 1
                     if end > checked:
-                        if not self._is_supported(turn, verdict, written[:end]):
+                        if not self._is_supported(verdict, written[:end]):
                             written = ""
                             break
                         checked = end
@@ -520,7 +521,7 @@ class Assistant:
         except PromptTooLong:
             written = ""
         text = written.strip()
-        is_sound = bool(text) and self._is_supported(turn, verdict, text)
+        is_sound = bool(text) and self._is_supported(verdict, text)
         known = f"{verdict.title} {verdict.text} {turn.text}"
         is_sound = is_sound and faithfulness(text, known) >= LEAST_FAITHFUL
         return Answer(
@@ -530,9 +531,10 @@ class Assistant:
             probability,
             verdict.id,
             verdict.title if verdict.kind == "passage" else "",
+            draft=draft.strip(),
         )
 
-    def _is_supported(self, turn: _Turn, source: _Source, text: str) -> bool:
+    def _is_supported(self, source: _Source, text: str) -> bool:
         return not unsupported(text, [source.title, source.text], self._titles)
 
     async def _write(self, voice: Voice, turn: _Turn, on_text: OnText | None) -> Answer:
