@@ -16,7 +16,7 @@ from typing import Literal, Protocol, Self
 
 import torch
 
-from model.check import faithfulness, unsupported
+from model.check import faithfulness, shared_words, unsupported
 from model.checkpoint import CheckpointError, load, shipped
 from model.data.asks import type_of
 from model.decoders import Decision, ModelError, NativeDecoder, NativeVoice, PromptTooLong
@@ -107,6 +107,9 @@ MAX_READ = 4096
 
 LEAST_FAITHFUL = 0.5
 """Share of a general model's content words that its source or the question must have."""
+
+LEAST_SHARED = 2
+"""Content words that a general model's answer must have of its source."""
 
 ORDER_MATTERS = frozenset({"order_cancel", "order_change", "order_invoice"})
 """Questions on an order that the shop's rules answer, not its record alone."""
@@ -523,7 +526,11 @@ class Assistant:
         text = written.strip()
         is_sound = bool(text) and self._is_supported(verdict, text)
         known = f"{verdict.title} {verdict.text} {turn.text}"
-        is_sound = is_sound and faithfulness(text, known) >= LEAST_FAITHFUL
+        is_sound = (
+            is_sound
+            and shared_words(text, f"{verdict.title} {verdict.text}") >= LEAST_SHARED
+            and faithfulness(text, known) >= LEAST_FAITHFUL
+        )
         return Answer(
             "answer" if is_sound else "passage",
             text if is_sound else verdict.shown(turn.language),
