@@ -16,7 +16,7 @@ from typing import Literal, Protocol, Self
 
 import torch
 
-from model.check import faithfulness, unsupported
+from model.check import faithfulness, shared_words, unsupported
 from model.checkpoint import CheckpointError, load, shipped
 from model.data.asks import type_of
 from model.decoders import Decision, ModelError, NativeDecoder, NativeVoice, PromptTooLong
@@ -107,6 +107,9 @@ MAX_READ = 4096
 
 LEAST_FAITHFUL = 0.5
 """Share of a general model's content words that its source or the question must have."""
+
+LEAST_SHARED = 2
+"""Content words that a general model's answer must have of its source."""
 
 ORDER_MATTERS = frozenset({"order_cancel", "order_change", "order_invoice"})
 """Questions on an order that the shop's rules answer, not its record alone."""
@@ -500,7 +503,7 @@ class Assistant:
         verdict = self._judge(turn, turn.sources, decision, None)
         if isinstance(verdict, Answer):
             return verdict
-        written, checked = "", 0
+        written, draft, checked = "", "", 0
         question = turn.text[:MAX_QUESTION]
         pieces = voice.tell(
             verdict.title, verdict.text, question, turn.language, turn.question.history, turn.question.chat
@@ -509,9 +512,10 @@ class Assistant:
             async with aclosing(pieces) as stream:  # type: ignore[type-var]
                 async for piece in stream:
                     written += piece
+                    draft += piece
                     end = max(written.rfind(mark) for mark in (". ", "! ", "? ", "。", "！", "？", "\n")) + 1
                     if end > checked:
-                        if not self._is_supported(turn, verdict, written[:end]):
+                        if not self._is_supported(verdict, written[:end]):
                             written = ""
                             break
                         checked = end
@@ -520,9 +524,13 @@ class Assistant:
         except PromptTooLong:
             written = ""
         text = written.strip()
-        is_sound = bool(text) and self._is_supported(turn, verdict, text)
+        is_sound = bool(text) and self._is_supported(verdict, text)
         known = f"{verdict.title} {verdict.text} {turn.text}"
-        is_sound = is_sound and faithfulness(text, known) >= LEAST_FAITHFUL
+        is_sound = (
+            is_sound
+            and shared_words(text, f"{verdict.title} {verdict.text}") >= LEAST_SHARED
+            and faithfulness(text, known) >= LEAST_FAITHFUL
+        )
         return Answer(
             "answer" if is_sound else "passage",
             text if is_sound else verdict.shown(turn.language),
@@ -530,9 +538,10 @@ class Assistant:
             probability,
             verdict.id,
             verdict.title if verdict.kind == "passage" else "",
+            draft=draft.strip(),
         )
 
-    def _is_supported(self, turn: _Turn, source: _Source, text: str) -> bool:
+    def _is_supported(self, source: _Source, text: str) -> bool:
         return not unsupported(text, [source.title, source.text], self._titles)
 
     async def _write(self, voice: Voice, turn: _Turn, on_text: OnText | None) -> Answer:

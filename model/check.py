@@ -107,6 +107,11 @@ def faithfulness(answer: str, source: str, common: Sequence[str] = ()) -> float:
     return len(words & known) / len(words) if words else 1.0
 
 
+def shared_words(answer: str, source: str) -> int:
+    """How many content words an answer has in common with its source: without any it says nothing of it."""
+    return len(_content_words(answer) & _content_words(source))
+
+
 def _content_words(text: str) -> set[str]:
     text = _normal(text).casefold()
     words = set(re.findall(r"[^\W\d_\u4e00-\u9fff]{4,}", text))

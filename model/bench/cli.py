@@ -29,6 +29,10 @@ def bench_engine(
         int, typer.Option(min=1, help="Requests that the naive worker generates for real.")
     ] = 8,
     seed: Annotated[int, typer.Option()] = 1,
+    clock: Annotated[
+        Literal["wall", "cpu"], typer.Option(help="cpu: CPU seconds, for a machine that others use.")
+    ] = "wall",
+    minutes: Annotated[float, typer.Option(min=0, help="Begin nothing new after so long; 0: no limit.")] = 0,
     quick: Annotated[bool, typer.Option("--quick", help="One short round of the tiny shape.")] = False,
     picture: Annotated[Path | None, typer.Option(help="Write a picture of the figures here.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as one JSON object.")] = False,
@@ -55,7 +59,11 @@ def bench_engine(
         threads=threads,
         naive_most=naive_most,
         seed=seed,
+        clock=clock,
+        minutes=minutes,
     )
+    if clock == "cpu" and (threads > 1 or "poisson" in options.arrivals):
+        raise TyperException("--clock cpu goes with --threads 1 and --arrivals together only")
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("starting")

@@ -65,6 +65,11 @@ class Options:
     naive_most: int = 8
     poisson: float = 0.7
     seed: int = 1
+    clock: str = "wall"
+    """"cpu": seconds of this process's CPU, for a machine that others use: with one thread and all requests there at
+    once they are what a free core would take. Nothing can arrive later on that clock."""
+    minutes: float = 0.0
+    """No new workload begins after so long; 0: all are measured."""
 
 
 @dataclass
@@ -88,12 +93,22 @@ class Workload:
 
 
 Serve = Callable[[Workload], Awaitable[list[Served]]]
+_clock: list[Callable[[], float]] = [time.perf_counter]
+
+
+def now() -> float:
+    """The clock of this measurement, in seconds."""
+    return _clock[0]()
+
+
 OnStep = Callable[[str, int, int], None]
 
 
 def run_engine_bench(options: Options, on_step: OnStep = lambda what, done, total: None) -> dict[str, Any]:
     """Measure and compare; the figures as plain JSON values."""
     torch.set_num_threads(options.threads)
+    _clock[:] = [time.process_time if options.clock == "cpu" else time.perf_counter]
+    until = time.monotonic() + options.minutes * 60 if options.minutes else float("inf")
     ours = make_model(SHAPES[options.shape], options.seed)
     theirs = to_transformers(ours)
     chosen = in_precision(ours, "auto", rows=max(options.chats))
@@ -112,6 +127,8 @@ def run_engine_bench(options: Options, on_step: OnStep = lambda what, done, tota
     texts: dict[tuple[int, str, str, int], list[list[int]]] = {}
     for round_ in range(options.rounds):
         for prefix, arrival, chats in cases:
+            if time.monotonic() > until:
+                break
             rate = options.poisson * fastest.get((prefix, chats), 1.0) if arrival == "poisson" else None
             load = make_workload(options, ours.vocab_size, chats, prefix, rate, round_)
             for name in options.engines:
@@ -145,6 +162,7 @@ def run_engine_bench(options: Options, on_step: OnStep = lambda what, done, tota
         "prompt_tokens": options.prompt,
         "new_tokens": options.new,
         "threads": options.threads,
+        "clock": options.clock,
         "torch": torch.__version__,
         "load_average": [round(load, 1) for load in os.getloadavg()],
         "rows": rows,
@@ -182,14 +200,14 @@ def make_workload(
 async def kefu(model: GPT, load: Workload, overheads: list[float]) -> list[Served]:
     """Our engine, new for each workload: nothing is cached before it."""
     engine = Engine(model, SLOTS)
-    started = time.perf_counter()
+    started = now()
 
     async def one(number: int) -> Served:
-        await asyncio.sleep(max(0.0, started + load.arrivals[number] - time.perf_counter()))
+        await asyncio.sleep(max(0.0, started + load.arrivals[number] - now()))
         served = Served(started + load.arrivals[number])
         request = Request(load.prompts[number], load.new, chat=number, shared=load.shared)
         async for token in engine.submit(request):
-            served.last = time.perf_counter()
+            served.last = now()
             served.first = served.first or served.last
             served.ids.append(token.id)
         return served
@@ -203,7 +221,7 @@ async def naive(model: "PreTrainedModel", load: Workload, most: int) -> list[Ser
     """One generation after the other; the queue before the later ones is computed."""
     measured: list[Served] = []
     for prompt in load.prompts[:most]:
-        begun = time.perf_counter()
+        begun = now()
         ids, times = _generate(model, [prompt], load.new)
         measured.append(Served(0.0, times[0] - begun, times[-1] - begun, ids[0]))
     served, free = [], 0.0
@@ -216,11 +234,11 @@ async def naive(model: "PreTrainedModel", load: Workload, most: int) -> list[Ser
 
 async def static(model: "PreTrainedModel", load: Workload) -> list[Served]:
     """All that have arrived go into one batch, up to as many as our engine has slots."""
-    started, served = time.perf_counter(), []
+    started, served = now(), []
     while len(served) < len(load.prompts):
-        await asyncio.sleep(max(0.0, started + load.arrivals[len(served)] - time.perf_counter()))
-        first, now = len(served), time.perf_counter()
-        arrived = sum(started + arrival <= now for arrival in load.arrivals)
+        await asyncio.sleep(max(0.0, started + load.arrivals[len(served)] - now()))
+        first, moment = len(served), now()
+        arrived = sum(started + arrival <= moment for arrival in load.arrivals)
         batch = range(first, min(max(arrived, first + 1), first + SLOTS))
         ids, times = _generate(model, [load.prompts[number] for number in batch], load.new)
         served += [
@@ -246,14 +264,14 @@ async def transformers_cb(model: "PreTrainedModel", load: Workload, attention: l
     )
     manager.start()
     attention[:] = [str(model.config._attn_implementation)]
-    started = time.perf_counter()
+    started = now()
 
     async def one(number: int) -> Served:
-        await asyncio.sleep(max(0.0, started + load.arrivals[number] - time.perf_counter()))
+        await asyncio.sleep(max(0.0, started + load.arrivals[number] - now()))
         served, done = Served(started + load.arrivals[number]), asyncio.Event()
 
         def take(output: Any) -> None:
-            served.last = time.perf_counter()
+            served.last = now()
             served.first = served.first or served.last
             served.ids = list(output.generated_tokens)
             if output.is_finished():
@@ -330,7 +348,7 @@ def _generate(
 
     class Clock(StoppingCriteria):  # a streamer would take no batch
         def __call__(self, input_ids: Any, scores: Any, **_: Any) -> Any:
-            times.append(time.perf_counter())
+            times.append(now())
             return torch.zeros(len(input_ids), dtype=torch.bool)
 
     with torch.inference_mode():

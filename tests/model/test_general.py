@@ -76,6 +76,7 @@ async def test_words_that_the_source_supports_are_used() -> None:
         "Write to me@elsewhere.example for it.",
         "Bananas grow slowly upon distant purple mountains today.",
         "Take the Aurora Lamp, it is quicker.",
+        "ab c! de.",
         "",
         EngineError("gone"),
         PromptTooLong("long"),
