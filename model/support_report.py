@@ -15,6 +15,7 @@ from model.assistant import Assistant
 from model.check import unsupported
 from model.phrases import PHRASES
 from model.scorecard import FOR_A_PERSON, Expected, count
+from model.slots import find_values
 from model.types import Answer, Language, Question
 
 Task = Literal["answers", "handover", "retrieval"]
@@ -128,13 +129,7 @@ def _answers(assistant: Assistant, rows: Sequence[tuple[Expected, Answer]]) -> d
     answerable = [(expected, answer) for expected, answer in rows if expected.kind == "answer"]
     with_source = [(e, a) for e, a in answerable if e.source and a.text]
     drafts = [answer for _, answer in rows if answer.draft]
-    seen: dict[tuple[int, str], list[str]] = {}
-    after = 0
-    for expected, answer in rows:
-        question = expected.question
-        key = (question.customer_id, question.text)
-        sources = seen.setdefault(key, visible_to(assistant, question))
-        after += bool(unsupported(answer.text, [*sources, *expected.before]))
+    after = sum(bool(_unsupported(assistant, expected, answer)) for expected, answer in rows)
     return {
         "fact_present": _share([expected.has_facts(answer) for expected, answer in answerable]),
         "unsupported_before_check": _share([bool(answer.slips) for answer in drafts]),
@@ -149,6 +144,17 @@ def _answers(assistant: Assistant, rows: Sequence[tuple[Expected, Answer]]) -> d
             [_reference(assistant, expected) for expected, _ in with_source],
         ),
     }
+
+
+def _unsupported(assistant: Assistant, expected: Expected, answer: Answer) -> list[str]:
+    """What an answer states that nothing visible to the customer does; its own source is looked at first."""
+    question = expected.question
+    source = assistant.knowledge.passage(answer.source_id, question.language)
+    if source and not unsupported(answer.text, [f"{source.title} {source.text}"]):
+        return []
+    if not find_values(answer.text):
+        return []
+    return unsupported(answer.text, [*visible_to(assistant, question), *expected.before])
 
 
 def _handover(assistant: Assistant, rows: Sequence[tuple[Expected, Answer]]) -> dict[str, Any]:
