@@ -356,6 +356,8 @@ def train_voice(
     except (CorpusError, VoiceError, TuneError) as error:
         raise TyperException(str(error)) from None
     print(json.dumps({name: record[name] for name in ("dialogues", "steps", "seconds", "before", "after")}))
+
+
 @evaluate.command("latency")
 def evaluate_latency(
     items: Annotated[int, typer.Option(min=100, help="Products of the made-up catalogue.")] = 100_000,
