@@ -24,11 +24,15 @@ COMMANDS = {
     "suggest": ("model.cli", "suggest products in this process"),
     "train": ("model.cli", "train a model"),
     "evaluate": ("model.cli", "measure a model on questions it never saw"),
-    "export": ("model.cli", "write weights for transformers and other servers"),
+    "export": ("model.cli", "write weights for other servers, or what customers did"),
     "bench": ("bot.bench.cli", "measure and break it on purpose"),
 }
 
-OWN_HOME: dict[tuple[str, ...], str] = {("bench", "engine"): "model.cli", ("bench", "soak"): "model.cli"}
+OWN_HOME: dict[tuple[str, ...], str] = {
+    ("bench", "engine"): "model.cli",
+    ("bench", "soak"): "model.cli",
+    ("export", "events"): "workers.cli",
+}
 """Commands of two words whose second word lives elsewhere than the others of the first."""
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)

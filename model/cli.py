@@ -358,6 +358,23 @@ def train_voice(
     print(json.dumps({name: record[name] for name in ("dialogues", "steps", "seconds", "before", "after")}))
 
 
+@evaluate.command("latency")
+def evaluate_latency(
+    items: Annotated[int, typer.Option(min=100, help="Products of the made-up catalogue.")] = 100_000,
+    requests: Annotated[int, typer.Option(min=10)] = 300,
+    threads: Annotated[int, typer.Option(min=1)] = 1,
+    as_json: Annotated[bool, typer.Option("--json")] = False,
+) -> None:
+    """Time suggestions over a large made-up catalogue: scores, masks, variety; on one thread, one customer at a time.
+
+    Example: kefu evaluate latency --items 100000 --json
+    """
+    from model.latency import measure_latency
+
+    figures = measure_latency(items, requests, threads)
+    print(json.dumps(figures) if as_json else "  ".join(f"{name} {value}" for name, value in figures.items()))
+
+
 @train.command("behaviour")
 def train_behaviour(
     interactions: Annotated[Path, typer.Option(help="Events: CSV, JSONL, MovieLens or RecBole; also .gz.")],

@@ -324,7 +324,10 @@ class Catalogue:
         self._products = shop.products
         self._position = {product.id: i for i, product in enumerate(self._products)}
         self._popularity = np.array([product.popularity + 1 for product in self._products], dtype=np.float64)
-        self._has_child_tag = any(CHILD_TAG in product.tags for product in self._products)
+        self._for_child = np.array([CHILD_TAG in product.tags for product in self._products], dtype=bool)
+        self._has_child_tag = bool(self._for_child.any())
+        self._in_stock = np.array([product.in_stock for product in self._products], dtype=bool)
+        self._cents = np.array([int(product.price * 100) for product in self._products], dtype=np.int64)
         self._racks: dict[Language, _Racks] = {language: _Racks(shop, language) for language in languages}
 
     def search(
@@ -363,14 +366,12 @@ class Catalogue:
 
     def allowed(self, wish: Wish) -> np.ndarray:
         """Which products are in stock and within what a wish says that code can check, (products,) bool."""
-        for_child = wish.for_child and self._has_child_tag
-        return np.array(
-            [
-                product.in_stock and wish.allows(product) and (not for_child or CHILD_TAG in product.tags)
-                for product in self._products
-            ],
-            dtype=bool,
-        )
+        allowed = self._in_stock.copy()
+        if wish.at_least is not None:
+            allowed &= self._cents >= float(wish.at_least * 100)
+        if wish.at_most is not None:
+            allowed &= self._cents <= float(wish.at_most * 100)
+        return allowed & self._for_child if wish.for_child and self._has_child_tag else allowed
 
     def popular(
         self, category: str | None = None, k: int = 3, exclude: Collection[str] = ()

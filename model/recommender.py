@@ -27,6 +27,7 @@ from safetensors.torch import save as serialize
 from scipy import sparse
 from torch import Tensor, nn
 
+from model.checkpoint import CheckpointError
 from model.gpt import rotate
 from model.interactions import NEGATIVE_ACTIONS, Events
 from model.transitions import Transitions
@@ -220,7 +221,7 @@ def make_batch(
     return Batch(items, actions, gaps, end, lengths)
 
 
-class RecommenderError(ValueError):
+class RecommenderError(CheckpointError):
     """A checkpoint that cannot be used; the text says which file is at fault and what to do."""
 
 

@@ -71,7 +71,9 @@ class Suggester:
         self._recommender = recommender
         products = shop.products
         self._position = {product.id: place for place, product in enumerate(products)}
-        self._categories = np.array([product.category for product in products], dtype=object)
+        names = sorted({product.category for product in products})
+        self._kind_of = {name: number for number, name in enumerate(names)}
+        self._kinds = np.array([self._kind_of[product.category] for product in products], dtype=np.int64)
         self._in_stock = np.array([product.in_stock for product in products], dtype=bool)
         popularity = np.array([product.popularity + 1 for product in products], dtype=np.float64)
         self._popularity = popularity / max(popularity.sum(), 1)
@@ -106,11 +108,7 @@ class Suggester:
             allowed &= self._catalogue.allowed(parsed)
             scores = self._popularity if taste is None else taste
             liked = {event.product_id for event in request.events if event.action == "category"}
-            if (
-                taste is None
-                and liked
-                and (kinds := allowed & np.isin(self._categories.astype(str), list(liked))).any()
-            ):
+            if taste is None and (kinds := allowed & self._is_of(liked)).any():
                 allowed = kinds
             chosen = self._varied(scores, allowed, request.k)
             if taste is None and not request.wish.strip() and (last := self._latest_positive(events)):
@@ -168,7 +166,7 @@ class Suggester:
             np.array([product.id for product in self._shop.products]), list(exclude)
         )
         if categories:
-            allowed &= np.isin(self._categories.astype(str), list(categories))
+            allowed &= self._is_of(categories)
         chosen = self._varied(self._popularity, allowed, k, relevance=0.3)
         return [self._shop.products[place] for place in chosen]
 
@@ -197,8 +195,8 @@ class Suggester:
         found = self._catalogue.similar(request.about, request.k, banned, taste)
         chosen = [self._position[product.id] for product in found]
         if request.cheaper:  # the same kind first: cheaper of another kind is no answer
-            kind = self._categories[place]
-            chosen.sort(key=lambda i: self._categories[i] != kind)
+            kind = self._kinds[place]
+            chosen.sort(key=lambda i: self._kinds[i] != kind)
         return chosen
 
     def _varied(
@@ -211,9 +209,10 @@ class Suggester:
         wanted = min(len(places), max(_POOL, 4 * k))
         if len(places) > wanted:
             places = places[np.argpartition(-scores[places], wanted - 1)[:wanted]]
-        everywhere = len(set(self._categories[allowed].tolist())) if k > PER_CATEGORY else 1
-        most = max(PER_CATEGORY, -(-k // max(1, everywhere)))
+        most = PER_CATEGORY
         if k > PER_CATEGORY:
+            everywhere = np.count_nonzero(np.bincount(self._kinds[allowed], minlength=1))
+            most = max(PER_CATEGORY, -(-k // max(1, everywhere)))
             places = self._with_other_kinds(places, scores, allowed, k, most)
         places = places[np.argsort(-scores[places], kind="stable")]
         worth = scores[places] / scores[places].max()
@@ -221,46 +220,47 @@ class Suggester:
         chosen: list[int] = []
         nearest = np.zeros(len(places))
         open_ = np.ones(len(places), dtype=bool)
-        taken: dict[object, int] = {}
+        taken: dict[int, int] = {}
         while len(chosen) < k and open_.any():
             values = np.where(open_, relevance * worth - (1 - relevance) * nearest, -np.inf)
             best = int(np.argmax(values))
             chosen.append(best)
             open_[best] = False
             nearest = np.maximum(nearest, likeness[best])
-            category = self._categories[places[best]]
-            taken[category] = taken.get(category, 0) + 1
-            if taken[category] >= most:
-                open_ &= self._categories[places] != category
+            kind = int(self._kinds[places[best]])
+            taken[kind] = taken.get(kind, 0) + 1
+            if taken[kind] >= most:
+                open_ &= self._kinds[places] != kind
         return [int(places[i]) for i in chosen]
 
     def _with_other_kinds(
         self, places: np.ndarray, scores: np.ndarray, allowed: np.ndarray, k: int, most: int
     ) -> np.ndarray:
         """The pool, with the best of other categories if its own cannot fill k places."""
-        counts: dict[object, int] = {}
-        for category in self._categories[places].tolist():
-            counts[category] = counts.get(category, 0) + 1
-        if sum(min(most, count) for count in counts.values()) >= k:
+        counts = np.bincount(self._kinds[places], minlength=len(self._kind_of))
+        if np.minimum(counts, most).sum() >= k:
             return places
-        others = np.flatnonzero(
-            allowed & (scores > 0) & ~np.isin(self._categories.astype(str), list(map(str, counts)))
-        )
-        more: dict[object, list[int]] = {}
+        others = np.flatnonzero(allowed & (scores > 0) & (counts[self._kinds] == 0))
+        more: dict[int, list[int]] = {}
         for place in others[np.argsort(-scores[others], kind="stable")]:
-            some = more.setdefault(self._categories[place], [])
+            some = more.setdefault(int(self._kinds[place]), [])
             if len(some) < most:
                 some.append(int(place))
         return np.concatenate([places, np.array([i for some in more.values() for i in some], dtype=np.int64)])
 
     def _likeness(self, places: np.ndarray) -> np.ndarray:
         """How alike some products are, (P, P) from 0 to 1: by the network's vectors, else by category."""
-        kind = self._categories[places]
+        kind = self._kinds[places]
         same = (kind[:, None] == kind[None, :]).astype(np.float64)
         if self._recommender is None:
             return same
         vectors = self._recommender.directions[torch.from_numpy(self._number[places])].cpu().numpy()
         return np.clip(0.5 * same + 0.5 * np.clip(vectors @ vectors.T, 0, 1), 0, 1)
+
+    def _is_of(self, categories: Collection[str]) -> np.ndarray:
+        """Which products are of one of these categories."""
+        numbers = [self._kind_of[name] for name in categories if name in self._kind_of]
+        return np.isin(self._kinds, numbers)
 
     def _latest_positive(self, events: Sequence[CustomerEvent]) -> CustomerEvent | None:
         return next(

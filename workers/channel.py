@@ -36,6 +36,8 @@ BOTS = "kefu:bots"
 """Set of the ids of all bots whose chats wait in this Redis."""
 WORK_PATTERN = "kefu:*:work"
 """Any message on such a channel says that there may be work, whichever bot it is for."""
+EVENTS_PATTERN = "kefu:*:chat:*:events"
+"""Where the events of all chats of all bots are, see `Names.events`."""
 WORKER_PREFIX = "kefu:worker:"
 """String: a worker's own figures, by the worker's name; expires soon after its last heartbeat."""
 WORKER_SECONDS = 15

@@ -1,12 +1,15 @@
 """The command `kefu worker`."""
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
-from workers.settings import load_settings
+from workers.settings import SettingsError, load_settings
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
+export = typer.Typer(no_args_is_help=True, help="Write what Redis holds into a file.")
+app.add_typer(export, name="export")
 
 
 @app.callback()
@@ -29,3 +32,31 @@ def worker(
     from workers.main import run_worker
 
     run_worker(load_settings(slots=slots, device=device), burst=burst)
+
+
+@export.command("events")
+def events(
+    out: Annotated[Path, typer.Option(help="The file: .csv or .csv.gz.")],
+) -> None:
+    """Write what customers did with suggestions as CSV, without anybody's id, to train on.
+
+    Example: kefu export events --out events.csv.gz, then kefu train behaviour --interactions events.csv.gz --out runs/shop
+    """
+    import contextlib
+
+    import redis
+
+    from workers.channel import connect
+    from workers.embedded_redis import private_redis
+    from workers.exports import export_events
+
+    settings = load_settings()
+    with contextlib.ExitStack() as stack:
+        url = settings.redis_url or stack.enter_context(private_redis(settings.data_dir))
+        try:
+            chats, number = export_events(stack.enter_context(connect(url)), out)
+        except redis.RedisError as error:
+            raise SettingsError(f"Redis does not answer ({error}); check KEFU_REDIS_URL.") from None
+        except OSError as error:
+            raise SettingsError(f"--out: {out} cannot be written ({error.strerror}).") from None
+    print(f"{number} events of {chats} chats in {out}")

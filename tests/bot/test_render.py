@@ -107,7 +107,7 @@ def test_a_card_is_a_message_with_its_title_first_and_its_buttons() -> None:
     ]
     assert first.keyboard is not None and second.keyboard is not None
     data = [button.callback_data for row in first.keyboard.inline_keyboard for button in row]
-    assert data == ["more:p-17", "less:p-17", "info:p-17"]
+    assert data == [f"{choice}:p-17" for choice in ("more", "less", "cheaper", "why", "info")]
 
 
 def test_in_a_group_no_button_calls_back() -> None:

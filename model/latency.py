@@ -1,0 +1,75 @@
+"""How long a suggestion takes over a large catalogue, with everything that is done for it but the words of a wish.
+
+The network has random weights and the shape of a trained one: the time does not depend on what it has learned.
+"""
+
+import time
+from decimal import Decimal
+from random import Random
+
+import numpy as np
+import torch
+
+from model.knowledge import Catalogue
+from model.recommender import BehaviourConfig, BehaviourGPT, Recommender
+from model.shop import OrderList, Product, ProductText, Profile, Shop
+from model.suggester import Request, Suggester
+from model.types import CustomerEvent
+
+_CATEGORIES = 200
+_EVENTS = 40
+_ACTIONS = ("buy", "dislike", "like", "view")
+
+
+def measure_latency(
+    items: int, requests: int, threads: int = 1, width: int = 64, seed: int = 1
+) -> dict[str, float]:
+    """Milliseconds a request at the median and the 99th percentile; `cpu_` counts only this process's own work."""
+    torch.set_num_threads(threads)
+    rng = Random(seed)
+    suggester = _suggester(items, width, rng)
+    wall, own = [], []
+    for number in range(requests + 10):
+        events = tuple(
+            CustomerEvent(f"P{rng.randrange(items)}", rng.choice(_ACTIONS), float(at))
+            for at in range(_EVENTS)
+        )
+        wish = rng.choice(("", "under 50"))
+        began, worked = time.perf_counter(), time.process_time()
+        found = suggester.suggest(Request(wish=wish, events=events, k=3))
+        if number >= 10:  # the first ones warm up
+            wall.append(1000 * (time.perf_counter() - began))
+            own.append(1000 * (time.process_time() - worked))
+        assert len(found) == 3
+    return {
+        "items": items,
+        "requests": requests,
+        "threads": threads,
+        "p50_ms": round(float(np.quantile(wall, 0.5)), 1),
+        "p99_ms": round(float(np.quantile(wall, 0.99)), 1),
+        "cpu_p50_ms": round(float(np.quantile(own, 0.5)), 1),
+        "cpu_p99_ms": round(float(np.quantile(own, 0.99)), 1),
+    }
+
+
+def _suggester(items: int, width: int, rng: Random) -> Suggester:
+    text = ProductText(title="Thing")
+    products = [
+        Product.model_construct(
+            id=f"P{number}",
+            category=f"c{number % _CATEGORIES}",
+            tags=(),
+            price=Decimal(rng.randrange(1, 200)),
+            currency="EUR",
+            stock=rng.randrange(0, 10),
+            popularity=rng.randrange(100),
+            en=text,
+            zh=None,
+        )
+        for number in range(items)
+    ]
+    shop = Shop(Profile(name={"en": "Shop"}, currency="EUR"), products, (), OrderList(()))
+    torch.manual_seed(1)
+    model = BehaviourGPT(BehaviourConfig(items, len(_ACTIONS), words=0, width=width))
+    recommender = Recommender(model, [product.id for product in products], _ACTIONS)
+    return Suggester(shop, Catalogue(shop, ()), recommender)

@@ -1,0 +1,127 @@
+"""What may never be suggested, whatever a customer did: tested over histories, wishes and stocks made up by hypothesis."""
+
+from decimal import Decimal
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from model.interactions import Events
+from model.knowledge import Catalogue, parse_wish
+from model.recommender import BehaviourConfig, BehaviourGPT, Recommender, hash_words
+from model.shop import OrderList, Product, ProductText, Profile, Shop
+from model.suggester import COOL_DOWN, PER_CATEGORY, Request, Suggester, product_words
+from model.types import CustomerEvent
+
+ACTIONS = ("view", "like", "dislike", "more", "cheaper", "buy", "less")
+NOW = 2_000_000_000.0
+CATEGORIES = ("lamps", "tea", "toys", "bags")
+
+
+def make_shop(stocks, prices):
+    products = [
+        Product(
+            id=f"P{number}",
+            category=CATEGORIES[number % len(CATEGORIES)],
+            price=Decimal(price),
+            currency="EUR",
+            stock=stock,
+            popularity=number,
+            en=ProductText(title=f"Thing {number}", description="A useful thing."),
+        )
+        for number, (stock, price) in enumerate(zip(stocks, prices, strict=True))
+    ]
+    return Shop(Profile(name={"en": "Shop"}, currency="EUR"), products, (), OrderList(()))
+
+
+def make_suggester(shop, with_network=True):
+    catalogue = Catalogue(shop, ("en",))
+    if not with_network:
+        return Suggester(shop, catalogue)
+    torch.manual_seed(1)
+    words = [hash_words(product_words(product), 64) for product in shop.products]
+    shape = BehaviourConfig(len(words), len(ACTIONS), words=64, context=16, layers=1, width=16, hidden=16)
+    model = BehaviourGPT(shape, words)
+    return Suggester(shop, catalogue, Recommender(model, [p.id for p in shop.products], ACTIONS))
+
+
+SIZE = 16
+shops = st.tuples(
+    st.lists(st.integers(0, 2), min_size=SIZE, max_size=SIZE),
+    st.lists(st.integers(1, 60), min_size=SIZE, max_size=SIZE),
+    st.booleans(),
+)
+ids = st.integers(0, SIZE + 1).map(lambda number: f"P{number}")
+events = st.lists(
+    st.builds(CustomerEvent, ids, st.sampled_from(ACTIONS), st.floats(0, NOW)), max_size=12
+).map(tuple)
+shown = st.lists(st.tuples(ids, st.floats(NOW - 2 * COOL_DOWN, NOW)), max_size=8).map(tuple)
+wishes = st.sampled_from(("", "under 20", "between 10 and 30", "a useful thing under 25", "thing", "over 40"))
+
+
+@settings(max_examples=60, deadline=None)
+@given(shops, events, shown, wishes, st.integers(1, 8), st.one_of(st.just(""), ids), st.booleans())
+def test_nothing_is_suggested_that_is_out_of_stock_disliked_shown_or_outside_the_wish(
+    made, history, before, wish, k, about, cheaper
+):
+    shop = make_shop(*made[:2])
+    wish = "" if about else wish
+    request = Request("en", wish, history, (), before, about=about, cheaper=cheaper, k=k, now=NOW)
+    found = [suggestion.product for suggestion in make_suggester(shop, made[2]).suggest(request)]
+    assert len(found) <= k and len({product.id for product in found}) == len(found)
+    limits = parse_wish(wish)
+    for product in found:
+        assert product.in_stock and limits.allows(product)
+        assert product.id not in {event.product_id for event in history}
+        assert product.id not in {name for name, at in before if NOW - at < COOL_DOWN}
+        assert product.id != about
+        if about and cheaper:
+            assert product.price < shop.product(about).price
+
+
+@settings(max_examples=30, deadline=None)
+@given(shops, events, st.integers(1, 8))
+def test_at_most_two_of_a_category_are_suggested_without_a_wish(made, history, k):
+    shop = make_shop([1] * SIZE, made[1])
+    found = make_suggester(shop).suggest(Request(events=history, k=k, now=NOW))
+    kinds = [suggestion.product.category for suggestion in found]
+    left = {p.category for p in shop.products if p.id not in {event.product_id for event in history}}
+    most = max(PER_CATEGORY, -(-k // max(1, len(left))))
+    assert all(kinds.count(kind) <= most for kind in kinds)
+
+
+def test_a_like_changes_the_very_next_suggestion():
+    suggester = make_suggester(make_shop([1] * SIZE, [10] * SIZE))
+    liked = CustomerEvent("P5", "like", NOW)
+    before = suggester.suggest(Request(events=(), now=NOW))
+    after = suggester.suggest(Request(events=(liked,), now=NOW))
+    assert [s.because for s in before] == [None] * 3
+    assert [s.because for s in after] == [liked] * 3
+
+
+def test_why_names_only_the_customers_own_wanted_products():
+    suggester = make_suggester(make_shop([1] * SIZE, [10] * SIZE))
+    history = tuple(
+        CustomerEvent(f"P{n}", action, NOW + n) for n, action in enumerate(("like", "dislike", "view", "buy"))
+    )
+    reasons = suggester.why("P9", Request(events=history, now=NOW))
+    assert set(reasons) <= set(history) and all(event.action != "dislike" for event in reasons)
+
+
+def test_spread_gives_a_newcomer_different_kinds():
+    suggester = make_suggester(make_shop([1] * SIZE, [10] * SIZE), with_network=False)
+    products = suggester.spread((), 4)
+    assert {product.category for product in products} == set(CATEGORIES)
+    only = suggester.spread(("tea",), 3)
+    assert {product.category for product in only} == {"tea"}
+
+
+def test_a_product_the_network_never_saw_is_known_by_its_words(tmp_path):
+    shop = make_shop([1] * SIZE, [10] * SIZE)
+    make_suggester(shop)._recommender.save(tmp_path)
+    loaded = Recommender.load(tmp_path, new_items={"NEW": ["thing", "tea"]})
+    assert loaded.items[-1] == "NEW" and loaded.vectors[-1].abs().sum() > 0
+    history = loaded.history([("P1", "view", 1.0), ("unknown", "view", 2.0)])
+    assert isinstance(history, Events) and len(history) == 1
+    assert loaded.scores([history]).sum() == pytest.approx(1, abs=1e-3)
