@@ -48,7 +48,7 @@ def _report(result: Result, how: Mapping[str, Any]) -> str:
         lines += [
             "",
             f"`kefu` is the product of its experts, each to the power of its trust ({trust}), fitted on "
-            f"{result.notes['set_aside']} training questions that no expert learned from."
+            f"{result.notes['set_aside']} training questions that no expert learned from; then the n-grams learn from those too."
             + (f" Below a probability of {result.notes['floor']} a question counts as out of scope." if result.notes["floor"] else ""),
         ]  # fmt: skip
     lines += ["", "## Where kefu is wrong", "", "| right | said | times |", "|---|---|---|"]
