@@ -19,6 +19,7 @@ from safetensors.numpy import load_file, save_file
 from torch import nn
 
 from model import checkpoint
+from model.assistant import MODEL_TRUST
 from model.intents.examples import Example, IntentsError, divide, fingerprint
 from model.intents.kefu import RouterExpert, fit_floor, fit_trust, join, shipped_opinions
 from model.intents.linear import Linear, Majority
@@ -38,8 +39,7 @@ EXPERTS = ("router", "ngrams", "gpt")
 AGAIN = "ngrams"
 """The expert that is quick enough to learn once more from everything, when what was set aside has served its purpose."""
 
-_SHIPPED_TRUST = {"router": 1.0, "gpt": 0.3}
-"""As the assistant weighs them, from wordings set aside."""
+_SHIPPED_TRUST = {"router": 1.0, "gpt": MODEL_TRUST}
 
 OnProgress = Callable[[str, float, str], None]
 """Called with a model's name, the share of its work that is done, and a word on it."""
