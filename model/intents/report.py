@@ -34,7 +34,8 @@ def _report(result: Result, how: Mapping[str, Any]) -> str:
     lines = [
         f"# Question types: {how['data']}", "",
         f"{how['test_questions']} test questions, {len(set(result.right))} types, "
-        f"{how['training_questions']} questions to learn from; {_origin(how)} Seed {how['seed']}, {how['threads']} thread(s).",
+        f"{how['training_questions']} questions to learn from; {_origin(how)} Seed {how['seed']}, {how['threads']} thread(s), "
+        f"at most about {how['tokens']:,} training tokens a network.",
         "",
         "| model | " + " | ".join(column.replace("_", " ") for column in columns) + " |",
         "|" + "---|" * (len(columns) + 1),
