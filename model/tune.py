@@ -21,6 +21,7 @@ from peft import LoraConfig, get_peft_model, get_peft_model_state_dict, set_peft
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from torch.nn import functional as F
+from transformers import StoppingCriteriaList
 
 from model.check import unsupported
 from model.data.corpus import Corpus, load_corpus
@@ -185,11 +186,18 @@ def write(model: Any, tokenizer: Any, dialogue: Dialogue, longest: int = 96) -> 
     if tokenizer.bos_token_id is not None:
         ids = torch.cat([torch.tensor([[tokenizer.bos_token_id]]), ids], 1)
     ids = ids.to(next(model.parameters()).device)
+    # The library's own stop strings look through the whole vocabulary first, which takes longer than an answer.
+    stop = StoppingCriteriaList([lambda made, scores: _ends(tokenizer, made)])
     made = model.generate(
         input_ids=ids, attention_mask=torch.ones_like(ids), max_new_tokens=longest, do_sample=False,
-        stop_strings=[END], tokenizer=tokenizer, pad_token_id=tokenizer.pad_token_id or tokenizer.eos_token_id or 0,
+        stopping_criteria=stop, pad_token_id=tokenizer.pad_token_id or tokenizer.eos_token_id or 0,
     )  # fmt: skip
     return read_reply(tokenizer.decode(made[0, ids.shape[1] :], skip_special_tokens=True))
+
+
+def _ends(tokenizer: Any, made: torch.Tensor) -> torch.Tensor:
+    """Which rows of token ids (B, T) end with the end of an answer."""
+    return torch.tensor([END in tokenizer.decode(row[-1:]) for row in made], device=made.device)
 
 
 @dataclass

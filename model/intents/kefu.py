@@ -15,7 +15,7 @@ from model.checkpoint import Checkpoint
 from model.intents.examples import OUT_OF_SCOPE
 from model.intents.networks import encode, pad
 from model.prompt import LANGUAGES, QUESTION_TYPES, TYPE_TOKENS
-from model.router import Router, train_router
+from model.router import Router, RouterError, by_type, train_router
 
 _LEAST = 1e-6
 _ACCURACY_OVER_RECALL = 4.0
@@ -38,8 +38,11 @@ class RouterExpert:
         self._router.save(folder)
 
     def load(self, folder: Path) -> bool:
-        """Whether the folder has one. Raises RouterError."""
-        router = Router.load(folder)
+        """Whether the folder has one that this version reads."""
+        try:
+            router = Router.load(folder)
+        except RouterError:
+            return False
         if router is not None:
             self._router = router
         return router is not None
@@ -106,6 +109,6 @@ def shipped_opinions(
         found.append(checkpoint.model(ids, wanted)[0, types].softmax(-1).numpy())
     opinions = {"gpt": np.stack(found)}
     if router is not None:
-        rows = [router.probabilities(text) for text in texts]
+        rows = [by_type(router.probabilities(text)) for text in texts]
         opinions["router"] = np.array([[row.get(name, 0.0) for name in QUESTION_TYPES] for row in rows])
     return opinions

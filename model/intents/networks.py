@@ -142,8 +142,15 @@ def learn(
     """Train a network; it ends with its best state on the part set aside. Returns how it went."""
     torch.manual_seed(seed)
     rng = Random(seed)
-    epochs = max(plan.least_epochs, min(plan.most_epochs, round(plan.tokens / max(1, sum(map(len, rows))))))
-    steps = epochs * math.ceil(len(rows) / plan.rows)
+    whole = max(1, sum(map(len, rows)))
+    epochs = max(plan.least_epochs, min(plan.most_epochs, round(plan.tokens / whole)))
+    # Where the plan is shorter than its epochs, each takes other rows by chance.
+    taken = (
+        max(1, min(len(rows), round(len(rows) * plan.tokens / (epochs * whole))))
+        if epochs * whole > 1.5 * plan.tokens
+        else len(rows)
+    )
+    steps = epochs * math.ceil(taken / plan.rows)
     optimizer = torch.optim.AdamW(
         network.parameters(), lr=plan.learning_rate, weight_decay=plan.weight_decay, betas=(0.9, 0.98)
     )
@@ -155,7 +162,9 @@ def learn(
     wanted = torch.as_tensor(targets)
     for epoch in range(1, epochs + 1):
         network.train()
-        for chosen in _batches([len(row) for row in rows], plan.rows, rng):
+        shown = range(len(rows)) if taken == len(rows) else rng.sample(range(len(rows)), taken)
+        for batch in _batches([len(rows[i]) for i in shown], plan.rows, rng):
+            chosen = [shown[i] for i in batch]
             ids, lengths = pad([_thinned(rows[i], plan.word_loss, rng) for i in chosen])
             loss = F.cross_entropy(network(ids, lengths), wanted[chosen], label_smoothing=plan.smoothing)
             optimizer.zero_grad(set_to_none=True)

@@ -34,7 +34,8 @@ def _report(result: Result, how: Mapping[str, Any]) -> str:
     lines = [
         f"# Question types: {how['data']}", "",
         f"{how['test_questions']} test questions, {len(set(result.right))} types, "
-        f"{how['training_questions']} questions to learn from; {_origin(how)} Seed {how['seed']}, {how['threads']} thread(s).",
+        f"{how['training_questions']} questions to learn from; {_origin(how)} Seed {how['seed']}, {how['threads']} thread(s), "
+        f"at most about {how['tokens']:,} training tokens a network.",
         "",
         "| model | " + " | ".join(column.replace("_", " ") for column in columns) + " |",
         "|" + "---|" * (len(columns) + 1),
@@ -48,7 +49,7 @@ def _report(result: Result, how: Mapping[str, Any]) -> str:
         lines += [
             "",
             f"`kefu` is the product of its experts, each to the power of its trust ({trust}), fitted on "
-            f"{result.notes['set_aside']} training questions that no expert learned from."
+            f"{result.notes['set_aside']} training questions that no expert learned from; then the n-grams learn from those too."
             + (f" Below a probability of {result.notes['floor']} a question counts as out of scope." if result.notes["floor"] else ""),
         ]  # fmt: skip
     lines += ["", "## Where kefu is wrong", "", "| right | said | times |", "|---|---|---|"]
