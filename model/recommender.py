@@ -144,8 +144,9 @@ class BehaviourGPT(nn.Module):
             nn.init.normal_(block.gate_up.weight, std=config.width**-0.5)
         half = config.width // config.heads // 2
         angles = torch.arange(config.context)[:, None] * 10_000 ** (-torch.arange(half) / half)
-        self.register_buffer("cos", angles.cos()[:, None], persistent=False)
-        self.register_buffer("sin", angles.sin()[:, None], persistent=False)
+        cos, sin = angles.cos(), angles.sin()  # as `rotate` wants them: the first half's sign is turned
+        self.register_buffer("cos", cos[:, None, None], persistent=False)
+        self.register_buffer("sin", torch.stack((-sin, sin), dim=1)[:, None], persistent=False)
         lengths = [len(some) for some in words] or [0] * config.items
         flat = [word for some in words for word in some]
         self.register_buffer("words", torch.tensor(flat, dtype=torch.long), persistent=False)

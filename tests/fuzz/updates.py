@@ -35,6 +35,7 @@ from workers.operations import Operations
 from workers.sessions import SessionReader
 from workers.settings import Settings
 from workers.trips import Trips
+from workers.writings import Writings
 
 BOT_ID, ADMIN = 7, 9
 
@@ -185,6 +186,7 @@ class Front:
             operations=Operations(self._sync, BOT_ID),
             alerts=alerts,
             broadcasts=Broadcasts(self._channel, self._sync),
+            writings=Writings(self._channel, self._sync),
         )
         dispatcher.update.outer_middleware(IntakeMiddleware(sessions))
         dispatcher.include_routers(*make_routers([ADMIN], BOT_ID, "kefu_bot"))
