@@ -74,7 +74,7 @@ def test_sampled_loss_approaches_the_full_one():
     frequency = torch.full((500,), 1 / 500)
     full = loss_of(states, vectors, targets)
     sampled = loss_of(states, vectors, targets, frequency, negatives=20_000)
-    assert sampled == pytest.approx(full, rel=0.05)
+    assert sampled == pytest.approx(float(full), rel=0.05)
 
 
 @pytest.mark.parametrize(
