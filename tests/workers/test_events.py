@@ -25,7 +25,7 @@ def test_a_press_and_its_event_are_in_redis_together_and_once(redis):
     channel = Channel(redis, BOT)
     assert channel.accept(1, pressed(1), event()) is Accepted.ACCEPTED
     assert channel.accept(1, pressed(1), event()) is Accepted.DUPLICATE
-    session = Sessions(redis, BOT).read(CHAT)
+    session = Sessions(redis, BOT).read(CHAT)()
     assert [(e.product_id, e.action) for e in session.events] == [("P1", "more")]
 
 
@@ -33,7 +33,7 @@ def test_events_are_capped_and_expire(redis):
     channel = Channel(redis, BOT)
     for number in range(EVENTS_KEPT + 5):
         channel.note(number, CHAT, event("like", f"P{number}"))
-    events = Sessions(redis, BOT).read(CHAT).events
+    events = Sessions(redis, BOT).read(CHAT)().events
     assert len(events) == EVENTS_KEPT and events[-1].product_id == f"P{EVENTS_KEPT + 4}"
     assert redis.ttl(channel.names.events(CHAT)) > 0
 
@@ -43,7 +43,7 @@ def test_forget_removes_the_events(redis):
     channel.note(1, CHAT, event("dislike"))
     reply = Reply(kind="notice", language="en", text="Done")
     channel.forget(2, CHAT, OutboxEntry(id="n2", chat_id=CHAT, reply=reply, created_at=time.time()))
-    assert Sessions(redis, BOT).read(CHAT).events == ()
+    assert Sessions(redis, BOT).read(CHAT)().events == ()
     assert not redis.exists(channel.names.events(CHAT))
 
 
