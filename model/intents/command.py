@@ -84,8 +84,8 @@ def evaluate_intents(
             result = evaluate_taught(learning, test, rivals, folder, kept, seed, plan, show)
     how: dict[str, Any] = {
         "data": data.name, "train": train.name if train else None, "split": split, "seed": seed,
-        "threads": threads, "tokens": tokens or Plan().tokens, "test_questions": len(test),
-        "training_questions": len(learning or ()), "also_in_training": repeated,
+        "threads": threads, "tokens": tokens or Plan().tokens,
+        "test_questions": len(test), "training_questions": len(learning or ()), "also_in_training": repeated,
     }  # fmt: skip
     if report:
         from model.intents.report import write_report
