@@ -16,6 +16,7 @@ from workers import logs
 
 ROOT = Path(__file__).parents[2]
 MEMORY_LIMIT = 256 * 2**20
+pytestmark = pytest.mark.timeout(240)
 
 
 def environment(shop: Shop | None = None, **settings: str) -> dict[str, str]:
@@ -30,7 +31,7 @@ async def end_of_bot(tmp_path: Path, settings: dict[str, str]) -> tuple[int, lis
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "bot.cli", "bot"), env=settings, cwd=tmp_path, stderr=subprocess.PIPE
     )
-    _, errors = await asyncio.wait_for(process.communicate(), 50)
+    _, errors = await asyncio.wait_for(process.communicate(), 150)
     return process.returncode or 0, errors.decode().strip().splitlines()
 
 
@@ -141,7 +142,6 @@ async def test_a_second_bot_with_the_same_token_is_refused_and_disturbs_nobody(
     assert conflicts == []
 
 
-@pytest.mark.timeout(120)
 async def test_a_bot_that_was_stopped_for_long_finds_its_place_taken(idle_shop: Shop, tmp_path: Path) -> None:
     shop = idle_shop
     process = await asyncio.create_subprocess_exec(
@@ -150,7 +150,7 @@ async def test_a_bot_that_was_stopped_for_long_finds_its_place_taken(idle_shop: 
         cwd=tmp_path,
         stderr=subprocess.PIPE,
     )
-    await shop.until(lambda: shop.redis.exists(shop.names.poller), 40)
+    await shop.until(lambda: shop.redis.exists(shop.names.poller), 120)
     process.send_signal(signal.SIGSTOP)
     await shop.start_bot()
     await shop.until(lambda: str(os.getpid()).encode() in (shop.redis.get(shop.names.poller) or b""), 30)

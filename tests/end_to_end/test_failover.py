@@ -76,13 +76,13 @@ def cluster(tmp_path: Path) -> Iterator[Cluster]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 async def test_bot_and_worker_go_on_after_a_fail_over(cluster: Cluster) -> None:
     await until(cluster.see_each_other, 30)
     async with run(environment={"KEFU_MODEL": "echo"}, redis_url=cluster.url) as kefu:
         for text in ("one", "two"):
             await kefu.client.send(ENGLISH, text)
-            await kefu.client.wait_for_reply(ENGLISH, timeout=20)
+            await kefu.client.wait_for_reply(ENGLISH, timeout=120)
         pids = {name: process.pid for name, process in kefu.stack.processes.items()}
         await until(lambda: is_replicated(cluster), 10)
         cluster.master.kill()
@@ -109,13 +109,13 @@ async def test_bot_and_worker_go_on_after_a_fail_over(cluster: Cluster) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 async def test_writes_that_the_new_master_never_saw_are_lost_and_nothing_else(cluster: Cluster) -> None:
     """Redis replicates after it has acknowledged. What was written in that gap is counted here, and not promised."""
     await until(cluster.see_each_other, 30)
     async with run(environment={"KEFU_MODEL": "echo"}, redis_url=cluster.url) as kefu:
         await kefu.client.send(ENGLISH, "before")
-        await kefu.client.wait_for_reply(ENGLISH, timeout=20)
+        await kefu.client.wait_for_reply(ENGLISH, timeout=120)
         await until(lambda: is_replicated(cluster), 10)
         with cluster.replica.client(password=PASSWORD) as replica:
             replica.config_set("masterauth", "wrong")
@@ -129,9 +129,9 @@ async def test_writes_that_the_new_master_never_saw_are_lost_and_nothing_else(cl
         with cluster.replica.client(password=PASSWORD) as replica:
             replica.config_set("masterauth", PASSWORD)
         await kefu.stack.start("worker")
-        await until(lambda: is_led_by(cluster, cluster.replica), 60)
+        await until(lambda: is_led_by(cluster, cluster.replica), 120)
         await kefu.client.send(ENGLISH, "after")
-        await kefu.client.wait_for(ENGLISH, lambda event: is_reply(event) and "after" in event["text"], 60)
+        await kefu.client.wait_for(ENGLISH, lambda event: is_reply(event) and "after" in event["text"], 120)
         await kefu.is_quiet()
         words = " ".join(await kefu.replies(ENGLISH)).split()
         lost = [text for text in gap if text not in words]

@@ -26,12 +26,12 @@ async def http_texts(kefu: Running) -> str:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(300)
 async def test_no_word_of_a_customer_and_no_token_is_written_down() -> None:
     async with run(environment={"KEFU_MODEL": "echo", "KEFU_ECHO_DELAY": "0.05"}) as kefu:
         client, last = kefu.client, "the last of them"
         await client.send(ENGLISH, f"{WORDS} one")
-        await client.wait_for_reply(ENGLISH, timeout=60)
+        await client.wait_for_reply(ENGLISH, timeout=120)
         quoted = f'Bad Request: can\'t parse entities: Unsupported start tag "{WORDS}" at byte offset 7'
         await client.fault("sendMessage", error_code=400, description=quoted, parameter="entities")
         await client.send(ENGLISH, f"/suggest {WORDS}")
@@ -46,8 +46,10 @@ async def test_no_word_of_a_customer_and_no_token_is_written_down() -> None:
         kefu.redis.rpush(kefu.names.inbox(77), json.dumps(raw), WORDS)
         kefu.redis.zadd(kefu.names.waiting, {"77": 1})
         await client.send(ENGLISH, last)
-        await client.wait_for(ENGLISH, lambda event: event.get("text") == last and event["from"] == "bot", 60)
-        await until(lambda: kefu.count("sends_unknown") == 1 and kefu.count("refused") >= 1, 60)
+        await client.wait_for(
+            ENGLISH, lambda event: event.get("text") == last and event["from"] == "bot", 120
+        )
+        await until(lambda: kefu.count("sends_unknown") == 1 and kefu.count("refused") >= 1, 120)
         shown = await http_texts(kefu)
         alerts = "".join(kefu.redis.lrange(kefu.names.alerts, 0, -1))
         for secret in (WORDS, TOKEN, TOKEN.partition(":")[2] + "/"):
