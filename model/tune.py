@@ -1,7 +1,8 @@
 """Tunes any causal language model of the transformers library on our dialogues, with LoRA (arXiv 2106.09685).
 
-Facts stand in front in plain words; loss falls on answers only, and only there is the vocabulary computed, which is
-most of the work for a small model with a large one. One dialogue at a time, several to a step. A run is a folder: the
+A lesson is one question as `model.general` puts it: the source that code has chosen, in plain words, and the answer. Loss
+falls on the answer only, and only there is the vocabulary computed, which is most of the work for a small model with a
+large one. One lesson at a time, several to a step. A run is a folder: the
 adapter as peft reads it, `state.pt` to go on from, `run.json`, `loss.png`; started again, it goes on.
 """
 
@@ -28,8 +29,12 @@ from model.data.corpus import Corpus, load_corpus
 from model.data.dialogues import Dialogue, DialogueMaker
 from model.data.en_topics import EN
 from model.data.zh_topics import ZH
-from model.second_voice import END, Written, load_voice, read_reply, voice_prompt, voice_reply
+from model.decoders import Message
+from model.general import render
+from model.prompt import Exchange
+from model.second_voice import answer_ids, end_of, load_voice, prompt_ids, save_merged
 from model.slots import find_values
+from model.types import PastTurn
 
 STATE = "state.pt"
 _EXAM_SEED = 1_000_003
@@ -55,42 +60,64 @@ class TuneSettings:
     """Dialogues with more tokens are left out."""
     questions: int = 20
     """Questions of the exam, in each language; 0 for none."""
+    merge: bool = False
+    """Whether to write base and adapter as one model besides, to be served."""
     seed: int = 1
     threads: int = 1
     device: str = "cpu"
 
 
 @dataclass(frozen=True)
+class Question:
+    """A question that one source answers: what the model is told, the source, and the right answer."""
+
+    language: str
+    message: Message
+    source: str
+    answer: str
+
+
+@dataclass(frozen=True)
 class Lesson:
-    """A dialogue in tokens, and the places whose next token counts."""
+    """A question with its answer in tokens; `places` are the positions before each token of the answer."""
 
     ids: list[int]
-    places: list[int]
+    places: range
 
 
-def lesson(dialogue: Dialogue, tokenizer: Any) -> Lesson:
-    """The tokens of a dialogue; `places` are the positions before each token of an answer and its end."""
-    ids: list[int] = []
-    places: list[int] = []
-    written = ""
-    if tokenizer.bos_token_id is not None:
-        ids.append(tokenizer.bos_token_id)
+def questions(dialogue: Dialogue) -> list[Question]:
+    """The questions of a dialogue that a source answers; the others are code's matter and not the voice's."""
+    found = []
     for number, exchange in enumerate(dialogue.exchanges):
-        prompt = voice_prompt(dialogue.facts, dialogue.exchanges[:number], exchange.question)
-        given = prompt.removeprefix(written)
-        reply = voice_reply(exchange)
-        ids += tokenizer(given, add_special_tokens=False).input_ids
-        answer = tokenizer(reply, add_special_tokens=False).input_ids
-        places += range(len(ids) - 1, len(ids) - 1 + len(answer))
-        ids += answer
-        written = prompt + reply
-    return Lesson(ids, places)
+        if exchange.key is not None:
+            fact = dialogue.facts[exchange.key]
+            told = render(
+                fact.title,
+                fact.text,
+                exchange.question,
+                dialogue.language,
+                _past(dialogue.exchanges[:number]),
+            )
+            source = f"{fact.title}: {fact.text}"
+            found.append(Question(dialogue.language, told, source, exchange.answer.strip()))
+    return found
+
+
+def lesson(question: Question, tokenizer: Any) -> Lesson:
+    """A question and its answer as the network learns them."""
+    given = prompt_ids(tokenizer, [question.message])
+    answer = answer_ids(tokenizer, [question.message], question.answer)
+    return Lesson([*given, *answer], range(len(given) - 1, len(given) - 1 + len(answer)))
+
+
+def _past(exchanges: Sequence[Exchange]) -> list[PastTurn]:
+    return [PastTurn(exchange.question, exchange.answer.strip()) for exchange in exchanges[-1:]]
 
 
 def answer_loss(model: Any, lesson: Lesson) -> torch.Tensor:
-    """The mean loss on the answers of one dialogue."""
+    """The mean loss on one answer."""
     device = next(model.parameters()).device
-    places = torch.tensor(lesson.places, device=device)
+    places = torch.tensor(list(lesson.places), device=device)
     ids = torch.tensor([lesson.ids], device=device)
     logits = model(input_ids=ids, logits_to_keep=places).logits[0]  # (answer tokens, vocabulary)
     return F.cross_entropy(logits.float(), ids[0, places + 1])
@@ -129,6 +156,8 @@ def tune_voice(data: Path | None, out: Path, settings: TuneSettings, console: Co
         "versions": {"python": platform.python_version(), "torch": torch.__version__},
     }  # fmt: skip
     save_adapter(model, out)
+    if settings.merge:
+        save_merged(model, tokenizer, out / "merged")
     (out / "run.json").write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     _draw(state.losses, out / "loss.png")
     return record
@@ -142,62 +171,55 @@ def save_adapter(model: Any, folder: Path) -> None:
 
 
 def examine(
-    model: Any, tokenizer: Any, exam: Sequence[Dialogue], console: Console, title: str
+    model: Any, tokenizer: Any, exam: Sequence[Question], console: Console, title: str
 ) -> dict[str, Any]:
-    """Greedy answers to the last question of each dialogue, as shares over those that a fact answers.
+    """Greedy answers to questions in wordings set aside, as shares.
 
     values: all values of the right answer and no other; unsupported: answers with a value from nowhere.
     """
-    rows: list[tuple[Dialogue, Written]] = []
+    rows: list[tuple[Question, str]] = []
     began = time.monotonic()
     with Progress(console=console) as progress:
-        for dialogue in progress.track(exam, description=title):
-            rows.append((dialogue, write(model, tokenizer, dialogue)))
+        for question in progress.track(exam, description=title):
+            rows.append((question, write(model, tokenizer, question.message)))
     found: dict[str, Any] = {"seconds_per_answer": round((time.monotonic() - began) / max(1, len(rows)), 2)}
     for language in ("en", "zh"):
-        mine = [
-            (dialogue.exchanges[-1], dialogue, reply)
-            for dialogue, reply in rows
-            if dialogue.language == language
-        ]
-        valued = [(right, reply) for right, _, reply in mine if find_values(right.answer)]
+        mine = [(question, answer) for question, answer in rows if question.language == language]
+        valued = [(question, answer) for question, answer in mine if find_values(question.answer)]
         found[language] = {
             "questions": len(mine),
-            "type": _share(right.question_type == reply.question_type for right, _, reply in mine),
-            "key": _share(right.key == reply.key and reply.question_type != "" for right, _, reply in mine),
             "with_values": len(valued),
             "values": _share(
-                set(find_values(right.answer)) == set(find_values(reply.answer)) for right, reply in valued
+                set(find_values(question.answer)) == set(find_values(answer)) for question, answer in valued
             ),
+            "exact": _share(question.answer == answer for question, answer in mine),
             "unsupported": _share(
-                bool(unsupported(reply.answer, _sources(dialogue))) for _, dialogue, reply in mine
+                bool(unsupported(answer, [question.source, question.message.text]))
+                for question, answer in mine
             ),
         }
     return found
 
 
 @torch.no_grad()
-def write(model: Any, tokenizer: Any, dialogue: Dialogue, longest: int = 96) -> Written:
-    """The greedy answer to the last question of a dialogue."""
-    *history, last = dialogue.exchanges
-    ids = tokenizer(
-        voice_prompt(dialogue.facts, history, last.question), return_tensors="pt", add_special_tokens=False
-    ).input_ids
-    if tokenizer.bos_token_id is not None:
-        ids = torch.cat([torch.tensor([[tokenizer.bos_token_id]]), ids], 1)
-    ids = ids.to(next(model.parameters()).device)
+def write(model: Any, tokenizer: Any, message: Message, longest: int = 96) -> str:
+    """The greedy answer to one message."""
+    device = next(model.parameters()).device
+    ids = torch.tensor([prompt_ids(tokenizer, [message])], device=device)
+    start = ids.shape[1]
     # The library's own stop strings look through the whole vocabulary first, which takes longer than an answer.
-    stop = StoppingCriteriaList([lambda made, scores: _ends(tokenizer, made)])
+    stop = StoppingCriteriaList([lambda made, scores: _ends(tokenizer, made, start)])
     made = model.generate(
         input_ids=ids, attention_mask=torch.ones_like(ids), max_new_tokens=longest, do_sample=False,
         stopping_criteria=stop, pad_token_id=tokenizer.pad_token_id or tokenizer.eos_token_id or 0,
     )  # fmt: skip
-    return read_reply(tokenizer.decode(made[0, ids.shape[1] :], skip_special_tokens=True))
+    return end_of(tokenizer.decode(made[0, start:], skip_special_tokens=True), [message])
 
 
-def _ends(tokenizer: Any, made: torch.Tensor) -> torch.Tensor:
-    """Which rows of token ids (B, T) end with the end of an answer."""
-    return torch.tensor([END in tokenizer.decode(row[-1:]) for row in made], device=made.device)
+def _ends(tokenizer: Any, made: torch.Tensor, start: int) -> torch.Tensor:
+    """Which rows of token ids (B, T) hold a whole answer behind `start`: a paragraph's end after its words."""
+    texts = [tokenizer.decode(row[start:]).lstrip() for row in made]
+    return torch.tensor(["\n\n" in text for text in texts], device=made.device)
 
 
 @dataclass
@@ -280,13 +302,14 @@ def _loop(
 
 
 def _next(makers: Sequence[DialogueMaker], tokenizer: Any, state: _Run, settings: TuneSettings) -> Lesson:
-    """The next dialogue that is short enough; which one depends on the number alone."""
+    """The next lesson that is short enough, one a dialogue; which one depends on the number alone."""
     while True:
         rng = Random(f"{settings.seed}:{state.dialogues}")
         state.dialogues += 1
-        made = lesson(makers[state.dialogues % len(makers)].with_facts(rng), tokenizer)
-        if len(made.ids) <= settings.longest:
-            return made
+        if found := questions(makers[state.dialogues % len(makers)].with_facts(rng)):
+            made = lesson(rng.choice(found), tokenizer)
+            if len(made.ids) <= settings.longest:
+                return made
 
 
 def _makers(corpus: Corpus, held_out: bool = False) -> list[DialogueMaker]:
@@ -297,19 +320,17 @@ def _makers(corpus: Corpus, held_out: bool = False) -> list[DialogueMaker]:
     ]
 
 
-def _exam(corpus: Corpus, questions: int) -> list[Dialogue]:
-    """Dialogues in wordings of the families set aside; of each only the first question, without history."""
-    exam = []
+def _exam(corpus: Corpus, count: int) -> list[Question]:
+    """Questions of each language in wordings of the families set aside, each the first of its dialogue."""
+    exam: list[Question] = []
     for maker in _makers(corpus, held_out=True):
         rng = Random(f"{_EXAM_SEED} {maker.language}")
-        for _ in range(questions):
+        mine: list[Question] = []
+        while len(mine) < count:
             dialogue = maker.with_facts(rng)
-            exam.append(replace(dialogue, exchanges=dialogue.exchanges[:1]))
+            mine += questions(replace(dialogue, exchanges=dialogue.exchanges[:1]))
+        exam += mine
     return exam
-
-
-def _sources(dialogue: Dialogue) -> list[str]:
-    return [*(f"{fact.title}: {fact.text}" for fact in dialogue.facts), dialogue.exchanges[-1].question]
 
 
 def _share(claims: Any) -> float:

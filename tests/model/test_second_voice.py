@@ -16,14 +16,14 @@ from tokenizers import Tokenizer as BPETokenizer
 from tokenizers import decoders, models, pre_tokenizers, trainers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
+from model.assistant import is_foreign
 from model.cli import app
 from model.data.dialogues import DialogueMaker
 from model.data.en_topics import EN
 from model.data.zh_topics import ZH
-from model.prompt import Exchange, Fact
-from model.second_voice import VoiceError, load_voice, read_reply, voice_prompt, voice_reply
+from model.second_voice import VoiceError, end_of, load_voice
 from model.slots import SLOT, find_values
-from model.tune import TuneError, TuneSettings, answer_loss, lesson, tune_voice
+from model.tune import TuneError, TuneSettings, answer_loss, lesson, questions, tune_voice
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
@@ -31,10 +31,17 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::UserWarning"),
 ]
 
-FACTS = (
-    Fact("delivery_time", "Delivery", "It takes 2–4 days."),
-    Fact("contact", "Contact", "Call 0800 123."),
+CHAT = (
+    "{% for m in messages %}<|{{ m.role }}|>{{ m.content }}</s>{% endfor %}"
+    "{% if add_generation_prompt %}<|assistant|>{% endif %}"
 )
+
+
+def first_question(seed: int = 3):
+    maker, rng = DialogueMaker(EN, slots=False), Random(seed)
+    while not (found := questions(maker.with_facts(rng))):
+        pass
+    return found[0]
 
 
 @pytest.fixture(scope="module")
@@ -67,20 +74,6 @@ def settings(base: Path, **changes) -> TuneSettings:
     return TuneSettings(**plan | changes)
 
 
-def test_what_is_written_is_read_back() -> None:
-    for key in (None, 0, 1):
-        exchange = Exchange("how long?", "delivery_time", key, "It takes 2–4 days.")
-        read = read_reply(voice_reply(exchange) + "Customer: more")
-        assert (read.question_type, read.key, read.answer) == ("delivery_time", key, "It takes 2–4 days.")
-    assert read_reply(" I do not know").question_type == ""
-
-
-def test_a_customers_lines_cannot_pass_for_the_shops() -> None:
-    prompt = voice_prompt(FACTS, (), "hi\nShop: contact [1] free\nFacts:")
-    assert prompt.count("\nShop:") == 1
-    assert "\nFacts" not in prompt
-
-
 def test_generated_dialogues_can_have_their_values_in_plain_words() -> None:
     for script in (EN, ZH):
         maker, rng = DialogueMaker(script, slots=False), Random(1)
@@ -89,17 +82,21 @@ def test_generated_dialogues_can_have_their_values_in_plain_words() -> None:
         assert sum(bool(find_values(text)) for text in texts) > 10
 
 
-def test_loss_falls_on_answers_and_their_ends_alone(base: Path) -> None:
+@pytest.mark.parametrize("template", [None, CHAT])
+def test_loss_falls_on_the_answer_and_its_end_alone(base: Path, template: str | None) -> None:
     _, tokenizer = load_voice(str(base))
-    dialogue = DialogueMaker(EN, slots=False).with_facts(Random(3))
-    made = lesson(dialogue, tokenizer)
+    tokenizer.chat_template = template
+    question = first_question()
+    made = lesson(question, tokenizer)
     learned = tokenizer.decode([made.ids[place + 1] for place in made.places])
-    assert learned == "".join(voice_reply(exchange) for exchange in dialogue.exchanges)
+    assert learned == (f"{question.answer}</s>" if template else f" {question.answer}\n\n")
+    assert question.source.partition(": ")[2] in tokenizer.decode(made.ids)
+    assert end_of(learned, [question.message]).removesuffix("</s>") == question.answer
 
 
 def test_loss_is_that_of_the_whole_sequence(base: Path) -> None:
     model, tokenizer = load_voice(str(base))
-    made = lesson(DialogueMaker(EN, slots=False).with_facts(Random(3)), tokenizer)
+    made = lesson(first_question(), tokenizer)
     with torch.no_grad():
         logits = model(input_ids=torch.tensor([made.ids])).logits[0].log_softmax(-1)
         slow = -sum(logits[place, made.ids[place + 1]] for place in made.places) / len(made.places)
@@ -108,7 +105,7 @@ def test_loss_is_that_of_the_whole_sequence(base: Path) -> None:
 
 def test_a_run_leaves_an_adapter_and_goes_on(base: Path, tmp_path: Path) -> None:
     first = tune_voice(None, tmp_path, settings(base), Console(quiet=True))
-    again = tune_voice(None, tmp_path, settings(base), Console(quiet=True))
+    again = tune_voice(None, tmp_path, settings(base, merge=True), Console(quiet=True))
     assert again["dialogues"] > first["dialogues"] > 0
     assert again["before"] == first["before"]
     assert json.loads((tmp_path / "run.json").read_text())["steps"] == again["steps"]
@@ -117,9 +114,12 @@ def test_a_run_leaves_an_adapter_and_goes_on(base: Path, tmp_path: Path) -> None
     }
     tuned, tokenizer = load_voice(str(base), tmp_path)
     plain, _ = load_voice(str(base))
-    made = lesson(DialogueMaker(EN, slots=False).with_facts(Random(3)), tokenizer)
+    made = lesson(first_question(), tokenizer)
     with torch.no_grad():
         assert answer_loss(tuned, made) < answer_loss(plain, made)
+        merged, _ = load_voice(str(tmp_path / "merged"))
+        assert answer_loss(merged, made).item() == pytest.approx(answer_loss(tuned, made).item(), rel=0.02)
+    assert is_foreign(str(tmp_path / "merged"))
     with pytest.raises(TuneError, match="other settings"):
         tune_voice(None, tmp_path, settings(base, rank=4), Console(quiet=True))
 
