@@ -47,7 +47,7 @@ async def test_an_openai_compatible_server_answers_through_worker_and_bot() -> N
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1200)
 async def test_gemma_answers_through_worker_and_bot(tmp_path: Path) -> None:
     """A real pretrained model of 270 million parameters; what it says that is wrong, the passage replaces."""
     gemma = pytest.importorskip(
@@ -60,6 +60,9 @@ async def test_gemma_answers_through_worker_and_bot(tmp_path: Path) -> None:
         "KEFU_MODEL": str(path), "KEFU_PRECISION": "int8", "KEFU_SLOTS": "4", "KEFU_ANSWER_TOKENS": "12",
     }  # fmt: skip
     async with run(environment=settings) as kefu:
+        await until(
+            lambda: kefu.redis.keys(f"{WORKER_PREFIX}*"), 600
+        )  # the file is unpacked to single precision
         reply = await ask(kefu)
         await until(lambda: tokens(kefu) > 0, 60)
     assert any(value in reply for value in delivery_values()), reply
