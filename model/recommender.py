@@ -28,6 +28,7 @@ from scipy import sparse
 from torch import Tensor, nn
 
 from model.checkpoint import CheckpointError
+from model.gpt import rotate
 from model.interactions import NEGATIVE_ACTIONS, Events
 from model.transitions import Transitions
 
@@ -78,13 +79,6 @@ class Batch(NamedTuple):
     """(B,)"""
 
 
-def _rotated(x: Tensor, rotation: tuple[Tensor, Tensor]) -> Tensor:
-    """Rotary positions (arXiv 2104.09864): x (B, T, heads, D); cosines and sines (T, 1, D / 2)."""
-    cos, sin = rotation
-    left, right = x.chunk(2, dim=-1)
-    return torch.cat((left * cos - right * sin, right * cos + left * sin), dim=-1)
-
-
 class _Attention(nn.Module):
     """Causal self-attention with rotary positions."""
 
@@ -98,7 +92,7 @@ class _Attention(nn.Module):
     def forward(self, x: Tensor, rotation: tuple[Tensor, Tensor]) -> Tensor:
         B, T, C = x.shape
         q, k, v = self.qkv(x).view(B, T, 3, self.heads, C // self.heads).unbind(2)  # (B, T, heads, D)
-        q, k = _rotated(q, rotation), _rotated(k, rotation)
+        q, k = rotate(q, rotation), rotate(k, rotation)
         y = F.scaled_dot_product_attention(
             q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2), is_causal=True,
             dropout_p=self.dropout if self.training else 0.0,
