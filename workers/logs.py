@@ -80,6 +80,7 @@ def configure(
     else:
         final.append(structlog.processors.JSONRenderer(ensure_ascii=False))
     handler = logging.StreamHandler(sys.stderr)
+    handler.setLevel(level)  # bm25s sets its logger to DEBUG when it is imported, after this
     handler.setFormatter(
         _Redacting(structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=final), secrets)
     )
