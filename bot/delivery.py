@@ -7,6 +7,7 @@ live in Redis (`workers/outbox.py`); this process may be killed at any moment.
 import asyncio
 import contextlib
 import logging
+import re
 import secrets
 import time
 from collections.abc import Callable
@@ -50,7 +51,8 @@ UNKNOWN_REPEATED = "a send's outcome is unknown; it is repeated once Telegram an
 _SWEEP_SECONDS = 2.0
 _CLOSE_SECONDS = 8.0
 _LONGEST_PAUSE = 15.0
-_REASON_LENGTH = 80
+_REASON = re.compile("can't parse entities|[A-Z]+(_[A-Z]+)+")
+"""What may be told of a refusal: its other words may be a piece of the message."""
 
 _GONE = ("chat not found", "user is deactivated", "bot was blocked", "bot was kicked", "peer_id_invalid")
 _TOKEN_REFUSED = (TelegramUnauthorizedError, TelegramNotFound)
@@ -263,9 +265,9 @@ class Delivery:
             except TelegramBadRequest as refusal:
                 if part.is_plain or _is_gone(refusal):
                     raise
-                # What stands in quotation marks is a piece of the message.
-                reason = refusal.message.partition('"')[0][:_REASON_LENGTH]
-                log.warning("Telegram refused the markup; sent as plain text", extra={"error": reason})
+                log.warning(
+                    "Telegram refused the markup; sent as plain text", extra={"error": _reason_of(refusal)}
+                )
                 await self._bot(_send_message(chat_id, part.plain()), request_timeout=SEND_SECONDS)
         except Exception as error:
             return error
@@ -374,6 +376,11 @@ def _is_gone(error: Exception) -> bool:
     # aiogram's message is None if Telegram, or whoever answered in its place, gave no description.
     said = (error.message or "").lower() if isinstance(error, TelegramBadRequest) else ""
     return any(reason in said for reason in _GONE)
+
+
+def _reason_of(refusal: TelegramBadRequest) -> str:
+    reason = _REASON.search((refusal.message or "").partition('"')[0])
+    return reason.group() if reason else type(refusal).__name__
 
 
 def _about(turn: Turn) -> dict[str, object]:
