@@ -81,7 +81,7 @@ class _Running:
     job: Job
     queue: rq.Queue
     execution: Execution
-    task: "asyncio.Task[None] | None" = None
+    task: "asyncio.Task[BaseException | None] | None" = None
     cut: str = ""
 
     @property
@@ -505,14 +505,19 @@ class BatchingWorker(BaseWorker):
 
     def _begin(self, running: _Running) -> None:
         running.task = self.loop.create_task(self._perform(running))
+        running.task.add_done_callback(partial(self._report_end, running))
 
-    async def _perform(self, running: _Running) -> None:
-        """Run one job; whatever happens, the main thread hears how it ended."""
+    def _report_end(self, running: _Running, task: "asyncio.Task[BaseException | None]") -> None:
+        """Tell the main thread how a job ended. A task that is cancelled before its first step cannot do so itself."""
+        error = asyncio.CancelledError() if task.cancelled() else task.result()
+        self._mail.put(partial(self._finish, running, error))
+
+    async def _perform(self, running: _Running) -> BaseException | None:
+        """Run one job; returns what ended it, None if it ended well."""
         job = running.job
         _current_job.set(job)
         current_execution.set(running.execution)
         seconds = job.timeout or rq.Queue.DEFAULT_TIMEOUT
-        error: BaseException | None = None
         try:
             if self._functions is not None and job.func_name not in self._functions:
                 raise NoRetry("this worker runs no such function")
@@ -522,12 +527,10 @@ class BatchingWorker(BaseWorker):
                 else:
                     await asyncio.to_thread(job.func, *job.args, **job.kwargs)
         except TimeoutError:
-            error = JobTimeoutException(f"the job took longer than {seconds} seconds")
-        except asyncio.CancelledError as cancelled:
-            error = cancelled
-        except Exception as raised:
-            error = raised
-        self._mail.put(partial(self._finish, running, error))
+            return JobTimeoutException(f"the job took longer than {seconds} seconds")
+        except (asyncio.CancelledError, Exception) as error:
+            return error
+        return None
 
     # --- RQ's hooks, on its pub/sub thread ----------------------------------------------------------------
 

@@ -4,6 +4,7 @@ import json
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import psutil
@@ -15,6 +16,7 @@ from tests.redis_proxy import RedisProxy
 from tests.workers.shop_floor import ROOT, ShopFloor, notice, until
 from workers.contracts import Draft
 from workers.operations import Operations
+from workers.worker import BatchingWorker, Chore
 
 LONG = "one two three four five six seven eight"
 
@@ -188,6 +190,19 @@ def test_stop_job_stops_any_of_the_executions_at_once(floor: ShopFloor) -> None:
     for job_id in floor.jobs():
         send_stop_job_command(floor.redis, job_id, serializer="json")
     until(lambda: list(floor.jobs().values()) == ["stopped"] * 6)
+
+
+def test_a_job_that_is_stopped_before_its_first_step_ends(floor: ShopFloor) -> None:
+    """Its task ran none of its own code, so nobody heard of its end, and its slot was taken for ever."""
+    floor.say("hello")
+    worker = BatchingWorker(["support"], connection=floor.redis)
+    worker.loop.call_soon(time.sleep, 2.0)  # so long nothing begins
+    worker.add_chore(Chore(0.05, lambda: worker._stop(lambda running: True)))
+    working = threading.Thread(target=worker.work, kwargs={"burst": True}, daemon=True)
+    working.start()
+    working.join(30)
+    assert not working.is_alive()
+    assert list(floor.jobs().values()) == ["stopped"]
 
 
 def test_a_cancelled_job_ends_and_the_sweeper_gives_the_customer_another(floor: ShopFloor) -> None:
