@@ -72,7 +72,7 @@ def _stem(word: str) -> str:
         if word.endswith(suffix) and len(word) - len(suffix) >= 3:
             word = word[: -len(suffix)]
             break
-    return word.rstrip("ey") if len(word) > 3 else word
+    return (word.rstrip("ey") or word) if len(word) > 3 else word
 
 
 class _Index:

@@ -22,6 +22,13 @@ def test_a_question_that_takes_many_tokens_is_answered(assistant: Assistant, tex
     assert asyncio.run(assistant.answer(Question(text, "en", 1))).text
 
 
+@pytest.mark.parametrize("text", ["eeee", "E" * 50, "yeye", "Eyyy!"])
+def test_a_question_whose_words_have_no_stem_is_answered(assistant: Assistant, text: str) -> None:
+    """Nothing was left of such words, and the search raised: the customer got an apology."""
+    assert asyncio.run(assistant.answer(Question(text, "en", 1))).text
+    asyncio.run(assistant.suggest(text, "en", 1))
+
+
 def test_a_flood_of_text_does_not_hold_up_the_engine(assistant: Assistant) -> None:
     burst = "\n".join(["一" * 4096] * 20)
     begun = time.process_time()
