@@ -11,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 bench = typer.Typer(rich_markup_mode=None)
-app.add_typer(bench, name="bench", help="Measure it, and break it on purpose.")
+app.add_typer(bench, name="bench")
 
 
 @bench.callback()
