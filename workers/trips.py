@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from redis.asyncio import Redis
-from redis.exceptions import NoScriptError, RedisError
+from redis.exceptions import NoScriptError
 
 from workers.scripts import Arg, Call, Script, encode
 
@@ -57,7 +57,7 @@ class Trips:
                     for command, _ in now:
                         pipe.execute_command(*command)
                     results = await pipe.execute(raise_on_error=False)
-            except (RedisError, OSError) as error:
+            except Exception as error:  # whatever it is: who waits must hear of it, and the next trip must go
                 results = [error] * len(now)
             for (_, future), result in zip(now, results, strict=True):
                 if future.done():

@@ -73,3 +73,15 @@ async def test_who_stops_waiting_stops_nobody_else(redis: Redis, redis_async: As
     assert await staying == 2
     with pytest.raises(asyncio.CancelledError):
         await leaving
+
+
+async def test_a_trip_that_fails_strangely_leaves_nobody_waiting(
+    redis_async: AsyncRedis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An error that was none of Redis' ended the traveller, and whoever asked for anything then waited for ever."""
+    trips = Trips(redis_async)
+    with monkeypatch.context() as broken:
+        broken.setattr(redis_async, "pipeline", lambda **options: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            await asyncio.wait_for(trips.command("PING"), 5)
+    assert await asyncio.wait_for(trips.command("PING"), 5)
