@@ -137,6 +137,10 @@ class Voice(Protocol):
         """Counters for monitoring."""
         ...
 
+    def forget(self, chat: str) -> None:
+        """Keep nothing that was computed for a chat."""
+        ...
+
     def fits(self, prompt: str) -> bool:
         """Whether a prompt leaves room for an answer."""
         ...
@@ -166,6 +170,9 @@ class NoVoice:
 
     def figures(self) -> dict[str, float]:
         return {}
+
+    def forget(self, chat: str) -> None:
+        return
 
     def fits(self, prompt: str) -> bool:
         return True
@@ -412,6 +419,10 @@ class Assistant:
     def figures(self) -> dict[str, float]:
         """What the voice's engine counts, for monitoring."""
         return self._voice.figures()
+
+    def forget(self, chat: str) -> None:
+        """Keep nothing that was computed for a chat, named as in `Question.chat`. Called on the engine's loop."""
+        self._voice.forget(chat)
 
     async def close(self) -> None:
         """Free the voice's engine."""

@@ -217,6 +217,10 @@ class NativeVoice:
         """The engine's counters for monitoring."""
         return self.decoder.engine.stats.figures()
 
+    def forget(self, chat: str) -> None:
+        """Keep nothing that was computed for a chat."""
+        self.decoder.engine.forget(chat)
+
     def fits(self, prompt: str) -> bool:
         """Whether a prompt leaves enough of the context for its answer."""
         return self.decoder.count(prompt) + LEAST_ROOM <= self.decoder.checkpoint.config.context

@@ -40,6 +40,9 @@ class EndpointDecoder:
         self._answers = self._failed = self._repeated = 0
         self._first_token_seconds = 0.0
 
+    def forget(self, chat: str) -> None:
+        """Nothing is kept here; what the server keeps is its own affair."""
+
     def figures(self) -> dict[str, float]:
         """Counters for monitoring; `first_token_seconds` is of the latest answer."""
         return {

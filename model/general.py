@@ -36,6 +36,8 @@ class ChatDecoder(Protocol):
 
     def figures(self) -> dict[str, float]: ...
 
+    def forget(self, chat: str) -> None: ...
+
     def chat(self, messages: Sequence[Message], options: Options, chat: str = "") -> AsyncIterator[str]:
         """The reply to a conversation, in pieces. Raises EngineError and PromptTooLong."""
         ...
@@ -57,6 +59,10 @@ class GeneralVoice:
     def figures(self) -> dict[str, float]:
         """The decoder's counters for monitoring."""
         return self._decoder.figures()
+
+    def forget(self, chat: str) -> None:
+        """Keep nothing that was computed for a chat."""
+        self._decoder.forget(chat)
 
     def tell(
         self,

@@ -196,6 +196,9 @@ class TransformersDecoder:
     def figures(self) -> dict[str, float]:
         return self.engine.stats.figures()
 
+    def forget(self, chat: str) -> None:
+        self.engine.forget(chat)
+
     async def chat(
         self, messages: Sequence[Message], options: Options = GREEDY, chat: str = ""
     ) -> AsyncIterator[str]:

@@ -38,6 +38,8 @@ WORK_PATTERN = "kefu:*:work"
 """Any message on such a channel says that there may be work, whichever bot it is for."""
 EVENTS_PATTERN = "kefu:*:chat:*:events"
 """Where the events of all chats of all bots are, see `Names.events`."""
+FORGOTTEN_PATTERN = "kefu:*:forgotten"
+"""Such a channel names chats of a bot whose conversation was deleted."""
 WORKER_PREFIX = "kefu:worker:"
 """String: a worker's own figures, by the worker's name; expires soon after its last heartbeat."""
 WORKER_SECONDS = 15
@@ -187,6 +189,11 @@ class Names:
     def outbox_wake(self) -> str:
         """Pub/sub channel: the id of a chat whose outbox has grown."""
         return self._key("outbox", "wake")
+
+    @property
+    def forgotten(self) -> str:
+        """Pub/sub channel: the session key of a chat of which workers shall keep nothing computed."""
+        return self._key("forgotten")
 
     @property
     def work(self) -> str:
@@ -392,6 +399,7 @@ class Channel:
             answered = self._with_pending(pipe, chat_id, entry)
             pipe.multi()
             pipe.delete(*keys)
+            pipe.publish(names.forgotten, names.session(chat_id))
             pipe.hdel(names.session(chat_id), "shown")
             pipe.zrem(names.waiting, str(chat_id))
             self.queue_reply(pipe, answered)
@@ -407,6 +415,7 @@ class Channel:
             answered = self._with_pending(pipe, chat_id, entry)
             pipe.multi()
             pipe.delete(*names.of_chat(chat_id))
+            pipe.publish(names.forgotten, names.session(chat_id))
             for ordered in (names.waiting, names.audience, names.broadcast_left):
                 pipe.zrem(ordered, str(chat_id))
             for plain in (names.outbox_chats, names.muted):

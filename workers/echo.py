@@ -17,6 +17,9 @@ class EchoAssistant:
         """Nothing is counted."""
         return {}
 
+    def forget(self, chat: str) -> None:
+        """Nothing is kept."""
+
     async def answer(self, question: Question, on_text: OnText | None = None) -> Answer:
         """The question's own text."""
         words = question.text.split(" ")

@@ -18,6 +18,7 @@ import redis
 
 from workers import logs
 from workers.channel import (
+    FORGOTTEN_PATTERN,
     JOB_FUNCTIONS,
     WORKER_PREFIX,
     WORKER_SECONDS,
@@ -135,6 +136,7 @@ def _build(
         timing=timing,
         functions=JOB_FUNCTIONS,
         close=assistant.close,
+        listeners={FORGOTTEN_PATTERN: assistant.forget},
     )
     services = Services(
         connection,

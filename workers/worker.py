@@ -16,7 +16,7 @@ import signal
 import threading
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import partial
@@ -113,7 +113,8 @@ class Load:
 class BatchingWorker(BaseWorker):
     """Takes up to `slots` jobs from `queues`, the first queue's first, and runs their coroutines side by side.
 
-    `functions`: what jobs may name; None for whatever can be imported. `close` runs on the engine's loop at the end.
+    `functions`: what jobs may name; None for whatever can be imported. `close` runs on the engine's loop at the end,
+    and so does each of `listeners` with what is said on the channels of its pattern; it may miss something.
     """
 
     log_job_description = False
@@ -129,6 +130,7 @@ class BatchingWorker(BaseWorker):
         timing: Timing | None = None,
         functions: Collection[str] | None = None,
         close: Callable[[], Awaitable[None]] | None = None,
+        listeners: Mapping[str, Callable[[str], None]] | None = None,
     ) -> None:
         timing = timing or Timing()
         super().__init__(list(queues), name=name, connection=connection, serializer="json", worker_ttl=30)
@@ -141,6 +143,7 @@ class BatchingWorker(BaseWorker):
             Chore(timing.maintain_every, self._maintain),
         ]
         self._close = close
+        self._listeners = listeners or {}
         self._functions = functions
         self._running: dict[str, _Running] = {}
         self._mail: queue.SimpleQueue[Step[object] | _Errand] = queue.SimpleQueue()
@@ -538,7 +541,8 @@ class BatchingWorker(BaseWorker):
         """Hear RQ's commands for this worker, and that there may be work."""
         pubsub = self.connection.pubsub()
         pubsub.subscribe(**{self.pubsub_channel_name: self.handle_payload})
-        pubsub.psubscribe(**{WORK_PATTERN: self._wake})
+        hear = {pattern: partial(self._hear, listener) for pattern, listener in self._listeners.items()}
+        pubsub.psubscribe(**{WORK_PATTERN: self._wake, **hear})
         self.pubsub = pubsub
         self.pubsub_thread = pubsub.run_in_thread(
             sleep_time=5, daemon=True, exception_handler=self._pubsub_exception_handler
@@ -564,6 +568,9 @@ class BatchingWorker(BaseWorker):
     def request_stop_execution(self, execution_id: str) -> None:
         """RQ's stop-execution command. The main thread sees it after it has registered what it took."""
         self._mail.put(partial(self._stop, lambda running: running.execution.id == execution_id))
+
+    def _hear(self, listener: Callable[[str], None], message: dict[str, Any]) -> None:
+        self.loop.call_soon_threadsafe(listener, message["data"].decode())
 
     def _wake(self, message: object) -> None:
         self._mail.put(self._set_hungry)

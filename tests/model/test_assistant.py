@@ -29,6 +29,9 @@ class ScriptedVoice:
     def figures(self) -> dict[str, float]:
         return {}
 
+    def forget(self, chat: str) -> None:
+        return
+
     def fits(self, prompt: str) -> bool:
         return len(prompt) < 4000
 

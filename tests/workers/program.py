@@ -31,6 +31,10 @@ TIMING = Timing(
 class FaultyAssistant(EchoAssistant):
     """Echoes, but raises at the word poison, and at others hangs the process or dies as for want of memory."""
 
+    def forget(self, chat: str) -> None:
+        """Says so."""
+        print(f"forgotten: {chat}", flush=True)
+
     async def answer(self, question: Question, on_text: OnText | None = None) -> Answer:
         """The echo, or a fault."""
         if "poison" in question.text:

@@ -347,6 +347,17 @@ def test_forget_fences_an_answer_in_the_making(floor: ShopFloor) -> None:
     assert [entry.reply.kind for entry in floor.replies()] == ["notice"]
 
 
+@pytest.mark.parametrize("command", ["forget", "reset"])
+def test_what_was_computed_for_a_forgotten_chat_is_dropped_too(floor: ShopFloor, command: str) -> None:
+    """The engine's memory of a chat's earlier turns outlived /forget by ten minutes (P9)."""
+    floor.start_worker()
+    until(floor.redis.pubsub_numpat)
+    floor.say("remember this", 5)
+    until(lambda: floor.replies(5))
+    getattr(floor.channel, command)(100, 5, notice())
+    until(lambda: f"forgotten: {floor.names.session(5)}" in floor.log_of().read_text())
+
+
 def traces(floor: ShopFloor, needle: bytes) -> list[bytes]:
     """Every key whose name or value holds `needle`."""
     readers = {
