@@ -138,6 +138,13 @@ def commit(
     return replace(state, claim=holder), Work(holder.turn, 0, state.inbox)
 
 
+def let_go(state: State, rules: Rules, execution: int) -> State:
+    """LET GO, after some turns: others come first, and the chat goes on with a job of its own."""
+    if state.claim is None or state.claim.execution != execution:
+        return state
+    return _enqueue(replace(state, claim=None), rules)
+
+
 def finish(state: State, rules: Rules, execution: int, ok: bool = True) -> State:
     """FINISH, and RQ's record of the end behind it."""
     if rules.finish_fence and execution not in state.leased:
@@ -328,6 +335,12 @@ def _slot_steps(world: World, number: int, slot: Slot | None, rules: Rules) -> I
         if faults.lost_replies:
             left = replace(faults, lost_replies=faults.lost_replies - 1)
             yield "commits, the reply is lost", become(slot, state=after, faults=left)
+        if slot.work.turn:  # after some turns in a row; here the first will do
+            after = let_go(state, rules, slot.execution)
+            yield "lets go", become(_next(slot, None), state=after)
+            if faults.lost_replies:
+                left = replace(faults, lost_replies=faults.lost_replies - 1)
+                yield "lets go, the reply is lost", become(slot, state=after, faults=left)
         if faults.failures:
             left = replace(faults, failures=faults.failures - 1)
             yield "fails", become(None, state=finish(state, rules, slot.execution, ok=False), faults=left)

@@ -90,17 +90,16 @@ class Scripts:
         self.held += self.leases.take(1)()
 
     def commit(self, number: int, work: model.Work) -> Work | None:
-        ids = tuple(f"m{m}" for m in work.read)
-        messages = tuple(
-            CustomerMessage(id=i, chat_id=5, user_id=5, message_id=None, kind="text", text="?", language="en", accepted_at=0)
-            for i in ids
-        )  # fmt: skip
-        handed = Handed(self.entry("answer", ids), counter="answered")
-        read = Work(work.turn, work.attempts, messages)
+        read = Work(work.turn, work.attempts, _messages(work))
+        handed = Handed(self.entry("answer", read.ids), counter="answered")
         try:
             return self.mailbox.commit(5, self.execution(number), read, handed)()
         except Fenced:
             return None
+
+    def let_go(self, number: int, work: model.Work) -> None:
+        read = Work(work.turn, work.attempts, _messages(work))
+        self.mailbox.let_go(5, self.execution(number), read)
 
     def finish(self, number: int, ok: bool) -> None:
         job, queue, execution = self.held[number]
@@ -167,7 +166,7 @@ def test_scripts_make_the_transitions_of_the_model(seed: int, redis: Redis) -> N
     for step in range(50):
         action = choose.choice(
             ["update", "again", "take", "take", "claim", "claim", "commit", "commit", "finish", "fail"]
-            + ["give back", "lapse", "sweep", "forget"]
+            + ["let go", "give back", "lapse", "sweep", "forget"]
         )
         number = choose.randrange(len(state.job_of)) if state.job_of else None
         walk.append((action, number))
@@ -202,6 +201,9 @@ def test_scripts_make_the_transitions_of_the_model(seed: int, redis: Redis) -> N
             assert _same(scripts.commit(number, work_read), expected), walk
             if expected and choose.random() < 0.7:  # else the reply was lost, and the commit may come again
                 works[number] = expected
+        elif action == "let go" and number in works:
+            state = model.let_go(state, rules, number)
+            scripts.let_go(number, works[number])
         elif action in ("finish", "fail"):
             state = model.finish(state, rules, number, ok=action == "finish")
             scripts.finish(number, ok=action == "finish")
@@ -213,6 +215,13 @@ def test_scripts_make_the_transitions_of_the_model(seed: int, redis: Redis) -> N
             state = model.maintain(state, lapsed)
             scripts.maintain(lapsed)
         assert scripts.state() == state, walk
+
+
+def _messages(work: model.Work) -> tuple[CustomerMessage, ...]:
+    return tuple(
+        CustomerMessage(id=f"m{m}", chat_id=5, user_id=5, message_id=None, kind="text", text="?", language="en", accepted_at=0)
+        for m in work.read
+    )  # fmt: skip
 
 
 def _same(real: Work | None, expected: model.Work | None) -> bool:
