@@ -26,7 +26,7 @@ from rich.console import Console
 
 from bot.errors import StartError
 from bot.telegram import TOKEN_REFUSED, make_bot
-from workers.channel import connect
+from workers.connection import connect
 from workers.contracts import Finding
 from workers.embedded_redis import NoRedis, find_redis_server
 from workers.operations import Operations

@@ -36,7 +36,8 @@ from bot.web import make_app, serve
 from bot.webhook import PATIENCE, Webhook, origins_of, path_of, secret_of
 from workers import logs
 from workers.broadcasts import Broadcasts, Feed
-from workers.channel import Channel, connect, connect_async
+from workers.channel import Channel
+from workers.connection import connect, connect_async
 from workers.embedded_redis import private_redis
 from workers.operations import Operations
 from workers.outbox import Outbox

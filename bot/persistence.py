@@ -8,7 +8,7 @@ from typing import TypeVar
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from workers.channel import is_outage, refuse_credentials
+from workers.connection import is_outage, refuse_credentials
 
 log = logging.getLogger(__name__)
 

@@ -6,7 +6,7 @@ import pytest
 from redis import Redis
 from redis.asyncio import Redis as AsyncRedis
 
-from workers.channel import connect, connect_async
+from workers.connection import connect, connect_async
 from workers.embedded_redis import private_redis
 
 

@@ -46,7 +46,7 @@ def events(
 
     import redis
 
-    from workers.channel import connect
+    from workers.connection import connect
     from workers.embedded_redis import private_redis
     from workers.exports import export_events
 

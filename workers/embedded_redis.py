@@ -18,7 +18,7 @@ from pathlib import Path
 
 import redis
 
-from workers.channel import connect
+from workers.connection import connect
 from workers.settings import SettingsError
 
 _PR_SET_PDEATHSIG = 1

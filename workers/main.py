@@ -17,15 +17,8 @@ from typing import NoReturn
 import redis
 
 from workers import logs
-from workers.channel import (
-    FORGOTTEN_PATTERN,
-    JOB_FUNCTIONS,
-    WORKER_PREFIX,
-    WORKER_SECONDS,
-    connect,
-    is_outage,
-    refuse_credentials,
-)
+from workers.channel import FORGOTTEN_PATTERN, JOB_FUNCTIONS, WORKER_PREFIX, WORKER_SECONDS
+from workers.connection import connect, is_outage, refuse_credentials
 from workers.echo import EchoAssistant
 from workers.embedded_redis import private_redis
 from workers.jobs import Assistant, Services, Writer, provide

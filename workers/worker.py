@@ -33,7 +33,8 @@ from rq.timeouts import JobTimeoutException
 from rq.worker import BaseWorker
 from rq.worker.base import WorkerStatus
 
-from workers.channel import WORK_PATTERN, is_outage
+from workers.channel import WORK_PATTERN
+from workers.connection import is_outage
 from workers.leases import Held, Leases
 from workers.scripts import Call, make_calls
 

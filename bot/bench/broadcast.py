@@ -19,7 +19,8 @@ from bot.sandbox.errors import Json
 from bot.sandbox.telegram import User
 from bot.stack import ADMIN_ID, Stack, StackError
 from workers.broadcasts import Figures, read_figures
-from workers.channel import Names, connect_async
+from workers.channel import Names
+from workers.connection import connect_async
 
 START_SECONDS = 90.0
 TEXT = "The shop is closed on Monday."

@@ -9,7 +9,7 @@ from typing import Literal, Self
 import redis.asyncio
 
 from bot.stack import StackError
-from workers.channel import connect_async
+from workers.connection import connect_async
 from workers.embedded_redis import die_with_parent, find_redis_server
 
 Fsync = Literal["always", "everysec"]

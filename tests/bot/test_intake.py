@@ -14,7 +14,7 @@ from bot.web import make_app, serve
 from bot.webhook import SECRET_HEADER
 from tests.bot.conftest import Shop
 from tests.redis_proxy import RedisProxy
-from workers.channel import connect_async
+from workers.connection import connect_async
 
 EN = texts_in("en")
 

@@ -14,7 +14,8 @@ from redis import Redis
 from redis.asyncio import Redis as AsyncRedis
 
 from tests.bot.outbox_protocol import Box, begin, settle
-from workers.channel import Names, connect_async
+from workers.channel import Names
+from workers.connection import connect_async
 from workers.contracts import OutboxEntry, Reply
 from workers.outbox import Outbox
 

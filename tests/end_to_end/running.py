@@ -6,7 +6,8 @@ from contextlib import asynccontextmanager
 
 from bot.sandbox.client import SandboxClient
 from bot.stack import Stack
-from workers.channel import Names, connect
+from workers.channel import Names
+from workers.connection import connect
 
 ENGLISH, CHINESE, ADMIN = 1, 2, 9
 """Users of the sandbox. The first two are customers of the demo shop."""

@@ -12,7 +12,7 @@ import pytest
 from bot.sandbox.client import is_reply
 from tests.end_to_end.running import ENGLISH, run, until
 from tests.redis_processes import RedisProcess, full_redis_server, until_answered
-from workers.channel import connect
+from workers.connection import connect
 
 SERVICE = "shop"
 PASSWORD, SENTINEL_PASSWORD = "s3cret/of@redis", "s3cret:of-sentinels"

@@ -11,7 +11,7 @@ from redis import BusyLoadingError
 
 from tests.end_to_end.running import ENGLISH, run, until
 from tests.redis_processes import RedisProcess, free_port, full_redis_server, until_answered
-from workers.channel import connect
+from workers.connection import connect
 
 ROOT = Path(__file__).parents[2]
 ECHO = {"KEFU_MODEL": "echo"}

@@ -12,7 +12,8 @@ from redis.exceptions import RedisError
 from tests.fuzz.inputs import anything, good_texts, nearly, numbers, short_texts
 from tests.fuzz.properties import Check, Property
 from tests.fuzz.replies import replies
-from workers.channel import Channel, Names, connect, connect_async
+from workers.channel import Channel, Names
+from workers.connection import connect, connect_async
 from workers.contracts import Contract, CustomerMessage, Draft, OutboxEntry, Reply, Turn, read_message
 from workers.embedded_redis import private_redis
 from workers.outbox import Outbox

@@ -11,7 +11,7 @@ from bot.errors import StartError
 from bot.telegram import make_bot
 from tests.fuzz.inputs import good_short_texts, numbers
 from tests.fuzz.properties import Check, Property
-from workers.channel import connect, connect_async
+from workers.connection import connect, connect_async
 from workers.settings import Settings, SettingsError, load_settings
 
 _NAMES = [f"KEFU_{name.upper()}" for name in Settings.model_fields]

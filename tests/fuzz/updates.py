@@ -28,7 +28,8 @@ from tests.fuzz.inputs import anything, good_short_texts, good_texts, nearly, nu
 from tests.fuzz.properties import Check, Property
 from tests.fuzz.replies import CUSTOMER, Counter
 from workers.broadcasts import Broadcasts
-from workers.channel import Channel, Names, connect, connect_async
+from workers.channel import Channel, Names
+from workers.connection import connect, connect_async
 from workers.contracts import OutboxEntry, read_message
 from workers.embedded_redis import private_redis
 from workers.operations import Operations

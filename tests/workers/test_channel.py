@@ -12,7 +12,8 @@ from rq.utils import utcparse
 
 from tests.redis_proxy import RedisProxy
 from tests.workers.shop_floor import BOT, message, notice
-from workers.channel import Accepted, Channel, connect, connect_async, enqueue_answer
+from workers.channel import Accepted, Channel, enqueue_answer
+from workers.connection import connect, connect_async
 from workers.contracts import OutboxEntry
 from workers.sessions import SessionReader, Sessions
 from workers.settings import SettingsError

@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from workers.channel import connect
+from workers.connection import connect
 from workers.embedded_redis import NoRedis, find_redis_server, private_redis
 
 

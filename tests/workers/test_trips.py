@@ -8,7 +8,7 @@ from redis.asyncio import Redis as AsyncRedis
 from redis.exceptions import ConnectionError, ResponseError
 
 from tests.redis_proxy import RedisProxy
-from workers.channel import connect_async
+from workers.connection import connect_async
 from workers.scripts import Call, Script, make_calls
 from workers.trips import Trips
 
