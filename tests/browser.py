@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
-from playwright.async_api import Browser, async_playwright
+from playwright.async_api import Browser, async_playwright, expect
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 ARGUMENTS = (
@@ -21,6 +21,7 @@ needs_chromium = pytest.mark.skipif(
 @asynccontextmanager
 async def chromium() -> AsyncIterator[Browser]:
     """The system's Chromium: the browsers that Playwright brings are not needed."""
+    expect.set_options(timeout=30_000)  # a browser on a busy machine needs more than the usual five seconds
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         yield browser

@@ -39,13 +39,13 @@ APP_SCHEME = "tma "
 
 _PAGE = Path(__file__).with_name("page")
 _SHARED = Path(__file__).parents[1] / "sandbox" / "page"
-"""Colours, icon and the maker of elements are the chat page's."""
+"""What both pages share, the icon and the maker of elements are the chat page's."""
 _FILES = {
     "dashboard.css": _PAGE,
     "dashboard.js": _PAGE,
     "chart.js": _PAGE,
     "words.js": _PAGE,
-    "colours.css": _SHARED,
+    "house.css": _SHARED,
     "dom.js": _SHARED,
     "icon.svg": _SHARED,
 }

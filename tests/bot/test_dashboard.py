@@ -246,7 +246,6 @@ async def test_an_admin_pauses_and_resumes_by_command(board: Board) -> None:
 
 @pytest.fixture
 async def browser() -> AsyncIterator[Browser]:
-    expect.set_options(timeout=20_000)
     async with chromium() as browser:
         yield browser
 
