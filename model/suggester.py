@@ -86,8 +86,11 @@ class Suggester:
 
     @classmethod
     def load(cls, shop: Shop, catalogue: Catalogue, folder: Path | None) -> "Suggester":
-        """With the checkpoint in a folder, if there is one. Products it has not seen are known by their words."""
-        if folder is None or not (folder / "config.json").is_file():
+        """With the checkpoint in a folder, if there is one. Products it has not seen are known by their words.
+
+        Raises RecommenderError for a checkpoint that is damaged or not complete.
+        """
+        if folder is None or not folder.is_dir():
             return cls(shop, catalogue)
         words = {product.id: product_words(product) for product in shop.products}
         return cls(shop, catalogue, Recommender.load(folder, new_items=words))

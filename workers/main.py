@@ -72,6 +72,7 @@ def load_assistant(settings: Settings) -> Assistant:
     from model.assistant import Assistant as ModelAssistant
     from model.checkpoint import CheckpointError
     from model.decoders import ModelError
+    from model.recommender import RecommenderError
     from model.shop import ShopError
 
     try:
@@ -86,10 +87,10 @@ def load_assistant(settings: Settings) -> Assistant:
             model_name=settings.model_name,
             model_key=settings.model_key.get_secret_value() if settings.model_key else "",
         )
+    except (ShopError, RecommenderError) as error:  # the recommender's checkpoint lies in the shop's folder
+        raise SettingsError(f"KEFU_SHOP: {error}") from error
     except (CheckpointError, ModelError) as error:
         raise SettingsError(f"KEFU_MODEL: {error}") from error
-    except ShopError as error:
-        raise SettingsError(f"KEFU_SHOP: {error}") from error
 
 
 @functools.cache

@@ -1,11 +1,16 @@
 """What an operator sets, and what they only seem to set."""
 
+import shutil
+from pathlib import Path
+
 import pytest
 from pydantic import ValidationError
 
 from bot.webhook import secret_of
+from model.shop import DEMO_SHOP
 from tests.workers.shop_floor import message
-from workers.settings import SettingsError, load_settings
+from workers.main import load_assistant
+from workers.settings import Settings, SettingsError, load_settings
 
 
 def test_a_variable_that_is_set_to_nothing_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -36,3 +41,11 @@ def test_a_record_that_is_refused_does_not_repeat_the_customers_words() -> None:
     with pytest.raises(ValidationError) as raised:
         message(1, text="my secret " * 1000)
     assert "secret" not in str(raised.value)
+
+
+def test_a_recommender_that_is_not_complete_is_the_shops_trouble(tmp_path: Path) -> None:
+    """Half a copied folder was passed over without a word, and a damaged one named the wrong setting."""
+    shop = shutil.copytree(DEMO_SHOP, tmp_path / "shop")
+    (shop / "behaviour").mkdir()
+    with pytest.raises(SettingsError, match="KEFU_SHOP: .*behaviour is not a complete checkpoint"):
+        load_assistant(Settings(_env_file=None, model="passages", shop=shop))
