@@ -84,9 +84,12 @@ async def test_a_worker_killed_while_it_generates(model: str) -> None:
 
 
 async def test_a_bot_killed_between_update_and_confirmation() -> None:
+    """No worker runs meanwhile: a bot that dies while it sends is the next test's matter."""
     async with run(environment=ECHO) as kefu:
         await kefu.client.send(ENGLISH, "zero")
         await kefu.client.wait_for_reply(ENGLISH, timeout=60)
+        await kefu.is_quiet()
+        await kefu.stack.kill("worker-1")
         await kefu.client.fault("getUpdates", mode="hang")  # the call that would confirm
         sent = await kefu.client.send(ENGLISH, "one")
         await until(lambda: kefu.redis.exists(kefu.names.seen(sent["update_id"])))
@@ -94,6 +97,8 @@ async def test_a_bot_killed_between_update_and_confirmation() -> None:
         await kefu.client.clear_faults()
         await kefu.stack.start("bot")
         await until(lambda: kefu.count("duplicates") == 1)
+        await kefu.stack.start("worker")
+        await kefu.client.wait_for_reply(ENGLISH, timeout=60)
         await kefu.is_quiet()
         assert await kefu.replies(ENGLISH) == ["zero", "one"]
 
