@@ -159,10 +159,11 @@ def learn(
     )
     steps = epochs * math.ceil(taken / plan.rows)
     optimizer = torch.optim.AdamW(
-        [one for one in network.parameters() if one.requires_grad],
+        network.parameters(),
         lr=plan.learning_rate,
         weight_decay=plan.weight_decay,
         betas=(0.9, 0.98),
+        fused=True,
     )
     warm = max(1, steps // 20)
     schedule = torch.optim.lr_scheduler.LambdaLR(

@@ -8,7 +8,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -45,8 +45,10 @@ ENCODED = ("vectors", "encoder")
 AGAIN = ("ngrams", "vectors")
 """Experts quick enough to learn once more from everything, when what was set aside has served its purpose."""
 
-_RATES = {"gpt": 1.0, "transformer": 1.0, "lstm": 3.0, "gru": 3.0, "encoder": 0.2}
+_RATES = {"gpt": 1.0, "transformer": 1.0, "lstm": 3.0, "gru": 3.0, "encoder": 0.15}
 """Learning rates of the networks beside the plan's."""
+_LONGER = {"encoder": 1.5}
+"""Training tokens of networks that learn slower, beside the plan's."""
 
 _SHIPPED_TRUST = {"router": 1.0, "gpt": MODEL_TRUST}
 
@@ -277,7 +279,11 @@ class _School:
             network.begin(self._classifier("vectors")[0].state())
             network.table = torch.cat([first.table, second.table])
             rows = [first.rows, [[len(first.table) + place for place in row] for row in second.rows]]
-        plan = Plan(**asdict(self._plan) | {"learning_rate": self._plan.learning_rate * _RATES[name]})
+        plan = replace(
+            self._plan,
+            learning_rate=self._plan.learning_rate * _RATES[name],
+            tokens=round(self._plan.tokens * _LONGER.get(name, 1)),
+        )
         learn(
             network, rows[0], self._targets, rows[1], self.aside_targets, plan, self._seed,
             lambda share, text: self._on_progress(name, share, text), self._folder / f"{name}.part",
