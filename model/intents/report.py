@@ -53,11 +53,14 @@ def _report(result: Result, how: Mapping[str, Any]) -> str:
             f"{'the n-grams and the vectors learn' if 'vectors' in result.notes['trust'] else 'the n-grams learn'} from those too."
             + (f" Below a probability of {result.notes['floor']} a question counts as out of scope." if result.notes["floor"] else ""),
         ]  # fmt: skip
-    if "kefu_encoder" in result.figures:
+    if "kefu_vectors" in result.figures:
+        tuned = ", `kefu_encoder` the same with the encoder's upper layers tuned" * (
+            "kefu_encoder" in result.figures
+        )
         lines += [
             "",
-            "`kefu_vectors` is a linear classifier over what the pretrained encoder (multilingual-e5-small) makes of a question, "
-            "`kefu_encoder` the same with the encoder's upper layers tuned; `kefu_without_encoder` is the product of the others.",
+            "`kefu_vectors` is a linear classifier over what the pretrained encoder (multilingual-e5-small) makes of a question"
+            f"{tuned}; `kefu_without_encoder` is the product of the others.",
         ]  # fmt: skip
     lines += ["", "## Where kefu is wrong", "", "| right | said | times |", "|---|---|---|"]
     lines += [f"| {a} | {b} | {n} |" for a, b, n in confusions(result.verdicts["kefu"], result.right)]

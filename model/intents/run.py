@@ -117,10 +117,12 @@ def evaluate_taught(
     plan: Plan,
     on_progress: OnProgress,
     encoder: Path | None = None,
+    tuned: bool = True,
 ) -> Result:
     """Teach kefu and the rivals the types of `train` and judge all on `test`.
 
     encoder: the pretrained encoder's file of weights; without it kefu has the experts that need none.
+    tuned: whether its upper layers learn too; without, a linear classifier over its vectors does alone.
     Raises IntentsError and PretrainedError.
     """
     known = {example.intent for example in train}
@@ -136,7 +138,7 @@ def evaluate_taught(
     school = _School(learning, aside, test, labels, model, cache, seed, plan, on_progress, encoder)
     aside_odds: dict[str, np.ndarray] = {}
     test_odds: dict[str, np.ndarray] = {}
-    experts = EXPERTS + (ENCODED if encoder else ())
+    experts = EXPERTS + ((ENCODED if tuned else ENCODED[:1]) if encoder else ())
     for name in experts:
         aside_odds[name], test_odds[name], more = school.teach(name)
         result.add(f"kefu_{name}", test_odds[name], **more)

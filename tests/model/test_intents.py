@@ -336,7 +336,8 @@ def test_a_files_types_are_learned_once_and_scored_beside_every_baseline(tmp_pat
         4000,
         "--report",
         tmp_path / "report",
-        "--no-encoder",
+        "--encoder",
+        "none",
     )
     first = run("--data", test, *common, "--json")
     assert first.exit_code == 0, first.output
@@ -386,7 +387,9 @@ def test_a_shops_own_types_are_learned_with_the_encoder_and_without_it_by_the_sa
     )
     common = ("--data", test, "--train", train, "--cache", tmp_path / "cache", "--tokens", 2000, "--json")
     common += ("--baselines", "none")
-    with_it, without = (json.loads(run(*common, *more).stdout)["models"] for more in ((), ("--no-encoder",)))
+    with_it, without = (
+        json.loads(run(*common, *more).stdout)["models"] for more in ((), ("--encoder", "none"))
+    )
     assert list(with_it) == [
         "kefu", "kefu_without_encoder", "kefu_router", "kefu_ngrams", "kefu_gpt", "kefu_vectors", "kefu_encoder",
     ]  # fmt: skip
