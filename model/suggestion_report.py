@@ -4,9 +4,11 @@ Each model is fitted on the same training part, tuned on the same validation cas
 """
 
 import gc
+import shlex
+import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +57,7 @@ def evaluate_suggestions(
     seen: Sequence[Seen] = ("exclude",),
     settings: Settings | None = None,
     out: Path | None = None,
+    note: str = "",
 ) -> dict[str, Any]:
     """Fit and examine everything. Without a checkpoint our own model is trained here, under the rivals' limits.
 
@@ -79,6 +82,8 @@ def evaluate_suggestions(
     clock = time.process_time if settings.device == "cpu" else time.monotonic
     report: dict[str, Any] = {
         "dataset": data.name,
+        "command": command_line(sys.argv[1:]),
+        "note": note,
         "protocol": describe(cut, settings),
         "models": {},
         "fitting": {},
@@ -114,7 +119,7 @@ def _fit(
     console: Console,
     clock: Callable[[], float],
 ) -> tuple[dict[str, Score], dict[str, Any]]:
-    """Scorers by label; our own model comes also without the transition counts."""
+    """Scorers by label; our own model comes also without the blend."""
     if name in CLASSICAL:
         return {name: CLASSICAL[name](cut)}, {}
     if name != OURS:
@@ -132,7 +137,7 @@ def _fit(
     columns = [ours.number[item] for item in cut.data.items]
     actions = [ours.action(action) for action in cut.data.actions]
 
-    def scorer(blend: float) -> Score:
+    def scorer(alone: bool) -> Score:
         def score(cases: Sequence[Case]) -> Any:
             import numpy as np
 
@@ -141,15 +146,30 @@ def _fit(
                 replace(case.history, items=places[case.history.items], actions=table[case.history.actions])
                 for case in cases
             ]
-            return ours.scores(histories, cut.next_basket, blend)[:, places]
+            return ours.scores(histories, cut.next_basket, alone)[:, places]
 
         return score
 
     run = ours.run
-    figures = {key: run[key] for key in ("epochs", "seconds", "parameters") if key in run} | {
-        "blend": ours.blend
-    }
-    return {OURS: scorer(ours.blend), f"{OURS}-network-alone": scorer(0.0)}, figures
+    kept = ("epochs", "seconds", "stopped_by", "parameters", "best_validation_ndcg@10")
+    figures = {key: run[key] for key in kept if key in run}
+    figures |= {"transitions": ours.blend, "neighbours": ours.share}
+    if checkpoint is not None:
+        usual = asdict(Settings())
+        chosen = run.get("settings", {}).items()
+        figures["trained_with"] = {name: value for name, value in chosen if usual.get(name) != value}
+    return {OURS: scorer(False), f"{OURS}-network-alone": scorer(True)}, figures
+
+
+def command_line(arguments: Sequence[str]) -> str:
+    """The command as others can give it: files outside the working folder by their names alone, without the note."""
+    shown, words = ["kefu"], iter(arguments)
+    for word in words:
+        if word == "--note":
+            next(words, None)
+        else:
+            shown.append(Path(word).name if Path(word).is_absolute() else word)
+    return shlex.join(shown)
 
 
 def describe(cut: Split, settings: Settings) -> dict[str, Any]:
@@ -169,6 +189,7 @@ def describe(cut: Split, settings: Settings) -> dict[str, Any]:
         "validation_cases": len(cut.validation),
         "refitted_on_validation": False,
         "cpu_minutes_per_network": settings.minutes,
+        "loss": f"{settings.negatives} drawn items" if settings.negatives else "cross-entropy over all items",
         "seed": settings.seed,
         "intervals": "95 % percentile bootstrap over test cases, 1000 resamples",
         "data": cut.data.fingerprint,
@@ -193,10 +214,22 @@ def page(report: dict[str, Any]) -> str:
         f"{protocol['users']:,} users, {protocol['items']:,} items, {protocol['events']:,} events. {protocol['text'].capitalize()}. "
         f"{protocol['test_cases']:,} test cases; every item is ranked; ties in time keep the file's order.",
         "",
-        "Made by `kefu evaluate suggest`; figures in `report.json`. Intervals: "
-        f"{protocol['intervals']}. One seed. Limit for each network: {protocol['cpu_minutes_per_network']} minutes of "
-        "one CPU core, early stopping on validation.",
+        f"Command: `{report['command']}`. Figures: `report.json`. Intervals: {protocol['intervals']}. One seed. "
+        f"Limit for each network: {protocol['cpu_minutes_per_network']} minutes of one core, early stopping on "
+        f"validation. Loss of the networks: {protocol['loss']} (SASRec with its binary loss apart).",
     ]
+    if report["note"]:
+        lines += ["", report["note"]]
+    cut_short = [
+        name
+        for name, figures in report["fitting"].items()
+        if figures.get("stopped_by") in ("minutes", "epochs")
+    ]
+    if cut_short:
+        lines += [
+            "",
+            f"**Cut short by the limit, not by validation: {', '.join(cut_short)}.** More time may help them.",
+        ]
     rules = [(protocol["seen"], report["models"])]
     rules += [
         (key.removeprefix("models_seen_"), value)
