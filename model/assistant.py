@@ -489,7 +489,7 @@ class Assistant:
 
     def _product_source(self, product: Product, language: Language) -> _Source:
         text = self.shop.product_record_text(product, language)
-        _, *rest = sentences_of(product.description(language))
+        rest = sentences_of(product.description(language))[1:]
         joined = ("" if language == "zh" else " ").join(rest)
         return _Source(
             f"product:{product.id}", "product", "product_info", product.title(language), text, joined
