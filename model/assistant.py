@@ -359,7 +359,7 @@ class Assistant:
         wish: str,
         language: Language,
         customer_id: int,
-        shown: Sequence[str] = (),
+        shown: Sequence[tuple[str, float]] = (),
         k: int = SUGGESTIONS,
         seen: Sequence[str] = (),
         events: Sequence[CustomerEvent] = (),
@@ -368,8 +368,8 @@ class Assistant:
     ) -> tuple[SuggestedProduct, ...]:
         """Products in stock: what fits the wish and the customer, else what the customer likely wants next, else popular.
 
-        None of those `seen`, bought before or lately `shown` in this chat, none that the customer does not want
-        (`events`). `about`: like that product, with `cheaper` for less than it costs.
+        None of those `seen`, bought before or lately `shown` in this chat (id, seconds), none that the customer does
+        not want (`events`). `about`: like that product, with `cheaper` for less than it costs.
         """
         return self._suggest(wish, language, customer_id, shown, k, seen, events, about, cheaper)
 
@@ -622,7 +622,8 @@ class Assistant:
             text = _paragraphs(phrase(language, "human"), self._contact(language))
             return Answer("handover", text, name, decision.type_probability)
         if name == "suggest":
-            products = self._suggest(turn.text, language, turn.question.customer_id)
+            asked = turn.question
+            products = self._suggest(turn.text, language, asked.customer_id, asked.shown, events=asked.events)
             text = phrase(language, "suggest" if products else "suggest_none")
             return Answer("answer", text, name, decision.type_probability, products=products)
         for kind, types in (("order", ORDER_TYPES), ("product", PRODUCT_TYPES)):
@@ -737,7 +738,7 @@ class Assistant:
         wish: str,
         language: Language,
         customer_id: int,
-        shown: Sequence[str] = (),
+        shown: Sequence[tuple[str, float]] = (),
         k: int = SUGGESTIONS,
         seen: Sequence[str] = (),
         events: Sequence[CustomerEvent] = (),
@@ -752,7 +753,7 @@ class Assistant:
             wish,
             (*views, *events),
             tuple(self.shop.orders_of(customer_id)),
-            tuple((product_id, now) for product_id in shown),
+            tuple(shown),
             about=about,
             cheaper=cheaper,
             k=k,

@@ -48,6 +48,7 @@ class _Network(nn.Module):
             block = nn.TransformerEncoderLayer(
                 width, heads, 2 * width, dropout, activation="gelu", batch_first=True, norm_first=True
             )
+            block.self_attn.dropout = 0.0  # as in ours, so that both get as many steps
             self.body = nn.TransformerEncoder(block, layers, enable_nested_tensor=False)
 
     def forward(self, ids: Tensor) -> Tensor:

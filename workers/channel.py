@@ -92,7 +92,7 @@ class Names:
         return self._key("chat", chat_id, "job")
 
     def session(self, chat_id: int) -> str:
-        """Hash: language, owner, shown."""
+        """Hash: language, owner, shown, shown_at."""
         return self._key("chat", chat_id, "session")
 
     def history(self, chat_id: int) -> str:
@@ -383,7 +383,7 @@ class Channel:
             pipe.multi()
             pipe.delete(*keys)
             pipe.publish(names.forgotten, names.session(chat_id))
-            pipe.hdel(names.session(chat_id), "shown")
+            pipe.hdel(names.session(chat_id), "shown", "shown_at")
             pipe.zrem(names.waiting, str(chat_id))
             self.queue_reply(pipe, answered)
 

@@ -35,7 +35,7 @@ class EchoAssistant:
         wish: str,
         language: Language,
         customer_id: int,
-        shown: Sequence[str] = (),
+        shown: Sequence[tuple[str, float]] = (),
         *,
         events: Sequence[CustomerEvent] = (),
         about: str = "",

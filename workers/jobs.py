@@ -85,7 +85,7 @@ class Assistant(Protocol):
         wish: str,
         language: Language,
         customer_id: int,
-        shown: Sequence[str] = (),
+        shown: Sequence[tuple[str, float]] = (),
         *,
         events: Sequence[CustomerEvent] = (),
         about: str = "",
@@ -336,8 +336,8 @@ async def _respond(chat: Chat, assistant: Assistant, work: Work) -> tuple[Work, 
 
 async def _write(
     chat: Chat, assistant: Assistant, work: Work, session: Session, on_text: OnText
-) -> tuple[Reply, Turn, tuple[str, ...] | None]:
-    """The reply to a turn, what to remember of it, and the products shown so far if there are new ones."""
+) -> tuple[Reply, Turn, tuple[tuple[str, float], ...] | None]:
+    """The reply to a turn, what to remember of it, and the products shown so far, and when, if there are new ones."""
     last = work.messages[-1]
     customer_id = last.user_id if chat.id > 0 else NOBODY
     products: tuple[SuggestedProduct, ...] = ()
@@ -355,7 +355,9 @@ async def _write(
             PastTurn(past.customer, past.reply, past.question_type, past.source_id)
             for past in session.recent(chat.history_tokens)
         )
-        question = Question(work.text, last.language, customer_id, history, chat.key)
+        question = Question(
+            work.text, last.language, customer_id, history, chat.key, _events(session), session.shown_when()
+        )
         answer = await assistant.answer(question, on_text)
         products = answer.products
         if not answer.text.strip():
@@ -374,7 +376,8 @@ async def _write(
             source_id=answer.source_id,
             at=time.time(),
         )
-    shown = session.shown_with([product.product_id for product in products]) if products else None
+    names = [product.product_id for product in products]
+    shown = session.shown_with(names, time.time()) if products else None
     return reply, turn, shown
 
 
@@ -402,7 +405,7 @@ async def _suggest(
         wish,
         language,
         customer_id,
-        session.shown,
+        session.shown_when(),
         events=events,
         about=last.product_id if last.press in ("more", "cheaper") else "",
         cheaper=last.press == "cheaper",

@@ -1,6 +1,8 @@
 """The story of a job, in this process: order of restarts, limits, and RQ's own workers."""
 
 import asyncio
+import math
+import time
 from collections.abc import Iterator
 from typing import TypeVar
 
@@ -88,6 +90,22 @@ async def test_an_answer_is_remembered_with_its_products(floor: ShopFloor) -> No
     assert Sessions(floor.redis, BOT).read(5)().shown == ("p1",)
     reply = floor.replies()[0].reply
     assert (reply.kind, reply.source, reply.cards[0].price) == ("suggestions", "FAQ", "24.90 EUR")
+
+
+async def test_what_was_shown_is_remembered_with_its_time_and_told_to_the_assistant(floor: ShopFloor) -> None:
+    assistant = Remembering()
+    began = int(time.time())
+    for text in ("a teapot?", "another?"):
+        floor.say(text)
+        await answer_chat(open_chat(floor), assistant)
+    ((product, at),) = assistant.questions[1].shown
+    assert product == "p1" and began <= at <= time.time() + 1
+
+
+def test_a_product_shown_again_is_the_latest_and_one_of_an_earlier_version_counts_as_new() -> None:
+    session = Session(shown=("p1", "p2"), shown_at={"p2": 5.0})
+    assert session.shown_when() == (("p1", math.inf), ("p2", 5.0))
+    assert session.shown_with(["p2", "p3"], 9.0) == (("p1", 9.0), ("p2", 9.0), ("p3", 9.0))
 
 
 async def test_in_a_group_customers_are_answered_one_by_one(floor: ShopFloor) -> None:
