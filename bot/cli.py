@@ -34,6 +34,7 @@ OWN_HOME: dict[tuple[str, ...], str] = {
     ("bench", "engine"): "model.cli",
     ("bench", "soak"): "model.cli",
     ("export", "events"): "workers.cli",
+    ("train", "nightly"): "workers.cli",
 }
 """Commands of two words whose second word lives elsewhere than the others of the first."""
 

@@ -252,6 +252,8 @@ class Assistant:
         self.knowledge = Knowledge(shop.passages)
         self._aspects = _aspects(shop.passages, router) if router else {}
         self.catalogue = Catalogue(shop)
+        self._behaviour = behaviour
+        self._behaviour_at = _written_at(behaviour)
         self.suggester = Suggester.load(shop, self.catalogue, behaviour)
         self._voice = voice
         self._titles = [title for product in shop.products for title in product.titles()]
@@ -410,6 +412,20 @@ class Assistant:
             return FirstSteps(tuple((name, self.shop.category_name(name, language)) for name in stocked))
         products = self.suggester.spread(chosen, FIRST_PRODUCTS)
         return FirstSteps(products=tuple(self._card(product, language) for product in products))
+
+    @property
+    def has_newer_recommender(self) -> bool:
+        """Whether another checkpoint of the recommender has been written than the one in use."""
+        return self._behaviour is not None and _written_at(self._behaviour) not in (None, self._behaviour_at)
+
+    def renew_recommender(self) -> None:
+        """Take over the checkpoint that lies in the recommender's folder now. Suggestions go on meanwhile.
+
+        Raises RecommenderError, and keeps the one in use, if it is damaged or still being written.
+        """
+        at = _written_at(self._behaviour)
+        self.suggester = Suggester.load(self.shop, self.catalogue, self._behaviour)
+        self._behaviour_at = at
 
     @property
     def steps(self) -> int:
@@ -787,6 +803,14 @@ class Assistant:
             reason,
             self.shop.category_name(product.category, language),
         )
+
+
+def _written_at(behaviour: Path | None) -> int | None:
+    """When the checkpoint in a folder was completed, None if there is none."""
+    try:
+        return (behaviour / "config.json").stat().st_mtime_ns if behaviour else None
+    except OSError:
+        return None
 
 
 def is_foreign(model: str) -> bool:

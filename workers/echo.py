@@ -58,5 +58,13 @@ class EchoAssistant:
         """Nothing is asked."""
         return FirstSteps()
 
+    @property
+    def has_newer_recommender(self) -> bool:
+        """There is none."""
+        return False
+
+    def renew_recommender(self) -> None:
+        """There is nothing to renew."""
+
     async def close(self) -> None:
         """There is nothing to free."""

@@ -12,6 +12,7 @@ import secrets
 import time
 import traceback
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
@@ -100,6 +101,11 @@ class Assistant(Protocol):
         self, language: Language, customer_id: int, events: Sequence[CustomerEvent] = ()
     ) -> FirstSteps: ...
 
+    @property
+    def has_newer_recommender(self) -> bool: ...
+
+    def renew_recommender(self) -> None: ...
+
     async def close(self) -> None: ...
 
 
@@ -178,6 +184,9 @@ class Services:
     history_tokens: int = 600
     session_days: float = 30.0
     make_writer: Callable[[], Writer] = lambda: _no_writer()
+    retrain: Callable[[], Awaitable[None]] = lambda: _no_training()
+    elsewhere: Callable[[], AbstractContextManager[None]] = contextlib.nullcontext
+    """Says that a job waits for another process, so that nobody takes this one for stuck."""
     suspects: asyncio.Lock = field(default_factory=asyncio.Lock)
     _mailboxes: dict[int, Mailbox] = field(default_factory=dict)
 
@@ -203,6 +212,10 @@ class Services:
 
 def _no_writer() -> Writer:
     raise NoRetry("this process writes no texts: start it with `kefu worker`")
+
+
+async def _no_training() -> None:
+    raise NoRetry("this process trains nothing: start it with `kefu worker`")
 
 
 _slot: list[Services] = []
@@ -253,6 +266,18 @@ async def write(bot_id: int, writing_id: str) -> None:
     await services.on_main(
         lambda: hold(services.connection, names, writing_id, order, text, sound, shown, buttons)
     )
+
+
+async def retrain(day: str) -> None:
+    """The RQ job: train the recommender on what customers did. Tomorrow is another day, so it is not repeated."""
+    if not _slot:
+        raise NoRetry("this process has no assistant: start it with `kefu worker`")
+    services = _slot[0]
+    with services.elsewhere():
+        try:
+            await services.retrain()
+        except RuntimeError as error:
+            raise NoRetry(f"the recommender was not trained: {error}") from None
 
 
 def _written(writer: Writer, order: Order) -> tuple[str, str, bool]:
