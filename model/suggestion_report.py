@@ -4,6 +4,7 @@ Each model is fitted on the same training part, tuned on the same validation cas
 """
 
 import gc
+import json
 import shlex
 import sys
 import time
@@ -61,7 +62,8 @@ def evaluate_suggestions(
 ) -> dict[str, Any]:
     """Fit and examine everything. Without a checkpoint our own model is trained here, under the rivals' limits.
 
-    The first of `seen` is the rule of `models`; with a second one its results come as `models_seen_RULE`.
+    The first of `seen` is the rule of `models`; with a second one its results come as `models_seen_RULE`. A report of the
+    same data and protocol that lies in `out` goes on: rivals that it has are not fitted again.
     Raises DataError, EvaluationError, RecommenderError.
     """
     settings = settings or Settings()
@@ -90,7 +92,11 @@ def evaluate_suggestions(
     }
     for other in cuts[1:]:
         report[f"models_seen_{other.seen}"] = {}
+    if out is not None:
+        _go_on(report, out)
     for name in (OURS, *baselines):
+        if name in report["fitting"] and (name != OURS or checkpoint is None):
+            continue
         began = clock()
         try:
             scorers, figures = _fit(name, cut, settings, checkpoint, console, clock)
@@ -124,7 +130,7 @@ def _fit(
         return {name: CLASSICAL[name](cut)}, {}
     if name != OURS:
         score, figures = fit_network(name, cut, settings, clock)  # type: ignore[arg-type]
-        return {name: score}, figures
+        return {name: score}, {**figures, **_limits(settings)}
     if checkpoint is None:
         ours = fit(cut, replace(settings, protocol=cut.protocol), console, clock=clock)
     else:
@@ -154,11 +160,17 @@ def _fit(
     kept = ("epochs", "seconds", "stopped_by", "parameters", "best_validation_ndcg@10")
     figures = {key: run[key] for key in kept if key in run}
     figures |= {"transitions": ours.blend, "neighbours": ours.share}
-    if checkpoint is not None:
+    if checkpoint is None:
+        figures |= _limits(settings)
+    else:
         usual = asdict(Settings())
         chosen = run.get("settings", {}).items()
         figures["trained_with"] = {name: value for name, value in chosen if usual.get(name) != value}
     return {OURS: scorer(False), f"{OURS}-network-alone": scorer(True)}, figures
+
+
+def _limits(settings: Settings) -> dict[str, Any]:
+    return {"limit_minutes": settings.minutes, "drawn": settings.negatives or "all"}
 
 
 def command_line(arguments: Sequence[str]) -> str:
@@ -188,17 +200,26 @@ def describe(cut: Split, settings: Settings) -> dict[str, Any]:
         "cases_left_out_as_seen": cut.left_out,
         "validation_cases": len(cut.validation),
         "refitted_on_validation": False,
-        "cpu_minutes_per_network": settings.minutes,
-        "loss": f"{settings.negatives} drawn items" if settings.negatives else "cross-entropy over all items",
         "seed": settings.seed,
         "intervals": "95 % percentile bootstrap over test cases, 1000 resamples",
         "data": cut.data.fingerprint,
     }
 
 
-def _write(report: dict[str, Any], out: Path) -> None:
-    import json
+def _go_on(report: dict[str, Any], out: Path) -> None:
+    """Take over what an earlier call found, if that was on the same data under the same protocol."""
+    try:
+        before = json.loads((out / "report.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return
+    if before.get("protocol") != report["protocol"] or before.keys() != report.keys():
+        return
+    for part in report:
+        if part == "fitting" or part.startswith("models"):
+            report[part] = before[part]
 
+
+def _write(report: dict[str, Any], out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
     (out / "report.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     (out / "README.md").write_text(page(report), encoding="utf-8")
@@ -215,8 +236,8 @@ def page(report: dict[str, Any]) -> str:
         f"{protocol['test_cases']:,} test cases; every item is ranked; ties in time keep the file's order.",
         "",
         f"Command: `{report['command']}`. Figures: `report.json`. Intervals: {protocol['intervals']}. One seed. "
-        f"Limit for each network: {protocol['cpu_minutes_per_network']} minutes of one core, early stopping on "
-        f"validation. Loss of the networks: {protocol['loss']} (SASRec with its binary loss apart).",
+        "Networks stop early on validation, or at a limit in minutes of one core, which stands under Fitting with the "
+        "number of items drawn for their loss (SASRec's binary loss apart).",
     ]
     if report["note"]:
         lines += ["", report["note"]]
@@ -225,6 +246,9 @@ def page(report: dict[str, Any]) -> str:
         for name, figures in report["fitting"].items()
         if figures.get("stopped_by") in ("minutes", "epochs")
     ]
+    missing = [name for name in RIVALS if name not in report["fitting"]]
+    if missing:
+        lines += ["", f"Not measured here: {', '.join(missing)}."]
     if cut_short:
         lines += [
             "",

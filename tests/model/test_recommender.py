@@ -230,7 +230,7 @@ def test_drawn_items_teach_as_all_of_them_do(cycles):
     assert trained.run["stopped_by"] in ("epochs", "patience")
 
 
-def test_a_report_says_what_a_limit_cut_short_and_names_no_folder(cycles, tmp_path, monkeypatch):
+def test_a_report_says_what_a_limit_cut_short_names_no_folder_and_goes_on(cycles, tmp_path, monkeypatch):
     monkeypatch.setattr("sys.argv", ["kefu", "evaluate", "suggest", "--interactions", str(cycles)])
     report = evaluate_suggestions(
         cycles, None, QUIET, baselines=("popularity", "gru4rec"), settings=Settings(epochs=1, width=16), out=tmp_path
@@ -238,4 +238,9 @@ def test_a_report_says_what_a_limit_cut_short_and_names_no_folder(cycles, tmp_pa
     page = (tmp_path / "README.md").read_text()
     assert "Cut short by the limit, not by validation: kefu, gru4rec" in page
     assert f"kefu evaluate suggest --interactions {cycles.name}" in page and str(tmp_path) not in page
-    assert set(report["models"]) == {"kefu", "kefu-network-alone", "popularity", "gru4rec"}
+    more = evaluate_suggestions(
+        cycles, None, QUIET, baselines=("popularity", "lstm"), settings=Settings(epochs=1, width=16), out=tmp_path
+    )  # fmt: skip
+    assert set(more["models"]) == {"kefu", "kefu-network-alone", "popularity", "gru4rec", "lstm"}
+    assert more["models"]["gru4rec"] == report["models"]["gru4rec"]
+    assert "Not measured here: recent-popularity" in (tmp_path / "README.md").read_text()
