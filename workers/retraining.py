@@ -54,6 +54,10 @@ def run_retraining(settings: Settings, url: str) -> dict[str, object]:
 
     if settings.shop is None:
         raise SettingsError("KEFU_SHOP: the demo shop is not trained on; name your own shop's folder.")
+    if not os.access(settings.shop, os.W_OK):
+        raise SettingsError(
+            f"KEFU_SHOP: {settings.shop} cannot be written by this user; a recommender goes there."
+        )
     device = "cuda" if settings.device == "cuda" else "cpu"
     training = Training(minutes=settings.retrain_minutes, threads=settings.threads, device=device)
     with tempfile.TemporaryDirectory(prefix="kefu-events-") as folder, connect(url) as connection:
