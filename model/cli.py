@@ -456,6 +456,7 @@ def evaluate_suggest(
     ] = 10.0,
     epochs: Annotated[int, typer.Option(min=1)] = 200,
     patience: Annotated[int, typer.Option(min=1)] = 10,
+    rows: Annotated[int | None, typer.Option(min=1, help="Histories of a step; else by the data.")] = None,
     context: Annotated[int | None, typer.Option(min=2, max=1000)] = None,
     dropout: Annotated[float, typer.Option(min=0.0, max=0.9)] = 0.3,
     negatives: Annotated[
@@ -483,7 +484,7 @@ def evaluate_suggest(
     rules = {"both": ("exclude", "include")}.get(seen, (seen,))
     try:
         settings = Settings(
-            minutes=minutes, epochs=epochs, patience=patience, context=context, dropout=dropout,
+            minutes=minutes, epochs=epochs, patience=patience, rows=rows, context=context, dropout=dropout,
             negatives=negatives, threads=threads, device=device, seed=seed,
         )  # fmt: skip
         report = evaluate_suggestions(
