@@ -39,6 +39,7 @@ from model.router import PRODUCT, Router, by_type, fuse
 from model.shop import DEMO_SHOP, STATUS_NAMES, Order, Product, Shop, ShopError, date_text
 from model.slots import SLOT, Slots
 from model.suggester import Request, Suggester, Suggestion
+from model.together import Together
 from model.types import (
     Answer,
     CustomerEvent,
@@ -255,6 +256,7 @@ class Assistant:
         self._behaviour = behaviour
         self._behaviour_at = _written_at(behaviour)
         self.suggester = Suggester.load(shop, self.catalogue, behaviour)
+        self._suggest_together = Together(lambda requests: self.suggester.suggest_many(requests))
         self._voice = voice
         self._titles = [title for product in shop.products for title in product.titles()]
 
@@ -373,7 +375,8 @@ class Assistant:
         None of those `seen`, bought before or lately `shown` in this chat (id, seconds), none that the customer does
         not want (`events`). `about`: like that product, with `cheaper` for less than it costs.
         """
-        return self._suggest(wish, language, customer_id, shown, k, seen, events, about, cheaper)
+        request = self._request(wish, language, customer_id, shown, k, seen, events, about, cheaper)
+        return self._cards(request, await self._suggest_together(request))
 
     async def why(
         self, product_id: str, language: Language, customer_id: int, events: Sequence[CustomerEvent] = ()
@@ -639,7 +642,8 @@ class Assistant:
             return Answer("handover", text, name, decision.type_probability)
         if name == "suggest":
             asked = turn.question
-            products = self._suggest(turn.text, language, asked.customer_id, asked.shown, events=asked.events)
+            request = self._request(turn.text, language, asked.customer_id, asked.shown, events=asked.events)
+            products = self._cards(request, self.suggester.suggest(request))
             text = phrase(language, "suggest" if products else "suggest_none")
             return Answer("answer", text, name, decision.type_probability, products=products)
         for kind, types in (("order", ORDER_TYPES), ("product", PRODUCT_TYPES)):
@@ -749,7 +753,7 @@ class Assistant:
         title = rule.title if rule else ""
         return Answer("passage", text, decision.question_type, decision.type_probability, record.id, title)
 
-    def _suggest(
+    def _request(
         self,
         wish: str,
         language: Language,
@@ -760,11 +764,11 @@ class Assistant:
         events: Sequence[CustomerEvent] = (),
         about: str = "",
         cheaper: bool = False,
-    ) -> tuple[SuggestedProduct, ...]:
+    ) -> Request:
         wish = wish.strip()[:MAX_READ]
         now = time.time()
         views = tuple(CustomerEvent(product_id, "view", now - len(seen)) for product_id in seen)
-        request = Request(
+        return Request(
             language_of(wish, language) if wish else language,
             wish,
             (*views, *events),
@@ -775,9 +779,11 @@ class Assistant:
             k=k,
             now=now,
         )
+
+    def _cards(self, request: Request, found: Sequence[Suggestion]) -> tuple[SuggestedProduct, ...]:
         return tuple(
-            self._card(suggestion.product, language, self._reason(suggestion, request))
-            for suggestion in self.suggester.suggest(request)
+            self._card(suggestion.product, request.language, self._reason(suggestion, request))
+            for suggestion in found
         )
 
     def _reason(self, suggestion: Suggestion, request: Request) -> str:

@@ -98,10 +98,22 @@ class Suggester:
 
     def suggest(self, request: Request) -> list[Suggestion]:
         """At most k suggestions, best first."""
-        events = self.history(request)
+        return self.suggest_many([request])[0]
+
+    def suggest_many(self, requests: Sequence[Request]) -> list[list[Suggestion]]:
+        """The suggestions of each of several customers, whose histories the network reads in one step."""
+        histories = [self.history(request) for request in requests]
+        tastes = self.tastes(histories)
+        return [
+            self._choose(request, events, taste)
+            for request, events, taste in zip(requests, histories, tastes, strict=True)
+        ]
+
+    def _choose(
+        self, request: Request, events: Sequence[CustomerEvent], taste: np.ndarray | None
+    ) -> list[Suggestion]:
         allowed = self._allowed(request, events)
         parsed = parse_wish(request.wish)
-        taste = self.taste(events)
         if request.about:
             chosen = self._alike(request, allowed, taste)
         elif request.wish.strip() and not says_only_limits(parsed):
@@ -133,15 +145,21 @@ class Suggester:
         ]
         return sorted([*bought, *request.events], key=lambda event: event.at)
 
-    def taste(self, events: Sequence[CustomerEvent]) -> np.ndarray | None:
-        """The probability of each product being next, (products,), or None for a newcomer."""
-        if self._recommender is None:
-            return None
-        history = self._recommender.history([(e.product_id, e.action, e.at) for e in events])
-        if not len(history):
-            return None
-        scores = self._recommender.scores([history])[0]
-        return np.where(self._known, scores[self._number], 0.0)
+    def tastes(self, histories: Sequence[Sequence[CustomerEvent]]) -> list[np.ndarray | None]:
+        """The probability of each product being next, (products,), for each history; None for a newcomer's."""
+        recommender = self._recommender
+        if recommender is None:
+            return [None] * len(histories)
+        known = [
+            recommender.history([(e.product_id, e.action, e.at) for e in events]) for events in histories
+        ]
+        asked = [row for row, history in enumerate(known) if len(history)]
+        found: list[np.ndarray | None] = [None] * len(histories)
+        if asked:
+            scores = recommender.scores([known[row] for row in asked])  # (asked, items)
+            for row, line in zip(asked, scores, strict=True):
+                found[row] = np.where(self._known, line[self._number], 0.0)
+        return found
 
     def why(self, product_id: str, request: Request, most: int = 3) -> list[CustomerEvent]:
         """The customer's own events that speak for a product, the weightiest first.
