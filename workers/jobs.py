@@ -45,6 +45,7 @@ from workers.texts import (
     NO_SUGGESTIONS,
     NOT_WRITTEN,
     NOTHING_SHOWN,
+    OFFER,
     SHOW_MORE,
     SUGGESTIONS,
     WRITTEN,
@@ -62,6 +63,8 @@ TURNS_AT_ONCE = 3
 MAX_RESTARTS = 2
 """How often newer messages may restart an answer before its first text (P3)."""
 DRAFT_EVERY = 0.7
+OFFER_EVERY = 7 * 86400.0
+"""Seconds since any product was shown in a chat before an answer may name one that nobody asked for."""
 EXPLAINED = 3
 """Products that /why explains: as many as are suggested at a time."""
 CATEGORIES_A_ROW = 2
@@ -142,6 +145,8 @@ class Chat:
     post: Callable[[Call[Any]], None]
     suspects: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held by the one execution of this process that runs a turn which may be what killed others."""
+    offers: bool = True
+    """Whether an answer may name a product that nobody asked for."""
 
     @property
     def key(self) -> str:
@@ -187,6 +192,7 @@ class Services:
     retrain: Callable[[], Awaitable[None]] = lambda: _no_training()
     elsewhere: Callable[[], AbstractContextManager[None]] = contextlib.nullcontext
     """Says that a job waits for another process, so that nobody takes this one for stuck."""
+    offers: bool = True
     suspects: asyncio.Lock = field(default_factory=asyncio.Lock)
     _mailboxes: dict[int, Mailbox] = field(default_factory=dict)
 
@@ -207,6 +213,7 @@ class Services:
             self.on_main,
             self.post,
             self.suspects,
+            self.offers,
         )
 
 
@@ -387,10 +394,15 @@ async def _write(
         products = answer.products
         if not answer.text.strip():
             raise AnswerFailed("the assistant's answer is empty")
+        text = answer.text
+        offered = await _offer(chat, assistant, answer, session, customer_id, last.language)
+        if offered is not None:
+            line = OFFER[last.language].format(title=offered.title, price=offered.price)
+            text = f"{text}\n\n{line}"
         reply = Reply(
             kind="handover" if answer.kind == "handover" else "suggestions" if products else "answer",
             language=last.language,
-            text=answer.text,
+            text=text,
             source=answer.source_title,
             cards=_cards(products),
         )
@@ -401,6 +413,7 @@ async def _write(
             source_id=answer.source_id,
             at=time.time(),
         )
+        products = (*products, offered) if offered is not None else products
     names = [product.product_id for product in products]
     shown = session.shown_with(names, time.time()) if products else None
     return reply, turn, shown
@@ -445,6 +458,30 @@ async def _suggest(
         kind="suggestions", language=language, text=text, cards=_cards(products), buttons=tuple(rows)
     )
     return reply, products
+
+
+async def _offer(
+    chat: Chat,
+    assistant: Assistant,
+    answer: Answer,
+    session: Session,
+    customer_id: int,
+    language: Language,
+) -> SuggestedProduct | None:
+    """A product that goes with the one an answer is about; seldom, and never for whom it may be too much.
+
+    Not in groups, not to those who have declined the shop's news, and not within OFFER_EVERY of any product shown.
+    """
+    kind, _, product_id = answer.source_id.partition(":")
+    is_about_a_product = answer.kind in ("answer", "passage") and kind == "product" and not answer.products
+    now = time.time()
+    is_time = all(now - at > OFFER_EVERY for _, at in session.shown_when())
+    if not (chat.offers and chat.id > 0 and is_about_a_product and is_time) or session.is_muted:
+        return None
+    found = await assistant.suggest(
+        "", language, customer_id, session.shown_when(), events=_events(session), about=product_id
+    )
+    return found[0] if found else None
 
 
 async def _explain(assistant: Assistant, last: CustomerMessage, session: Session, customer_id: int) -> Reply:

@@ -146,6 +146,7 @@ def _build(
         lambda: _make_writer(settings.shop),
         lambda: retrain_beside(url),
         worker.elsewhere,
+        settings.offers,
     )
     provide(services)
 

@@ -40,6 +40,8 @@ class Session:
     shown_at: Mapping[str, float] = field(default_factory=dict)
     """When each was shown, in seconds; those that an earlier version showed are missing."""
     events: tuple[EventRecord, ...] = ()
+    is_muted: bool = False
+    """Whether the customer has declined the shop's news, and so whatever they did not ask for."""
 
     @property
     def last_wish(self) -> str:
@@ -78,8 +80,8 @@ class Sessions:
     def read(self, chat_id: int) -> Call[Session]:
         """The chat's session; an empty one for a new chat."""
         names = self._names
-        keys = [names.session(chat_id), names.history(chat_id), names.events(chat_id)]
-        return Call(load_script("session"), keys, (), _read_session, self._redis)
+        keys = [names.session(chat_id), names.history(chat_id), names.events(chat_id), names.muted]
+        return Call(load_script("session"), keys, (chat_id,), _read_session, self._redis)
 
 
 class SessionReader:
@@ -108,8 +110,8 @@ def estimate_tokens(text: str) -> int:
     return wide + (len(text) - wide + 3) // 4
 
 
-def _read_session(reply: Sequence[Sequence[bytes]]) -> Session:
-    fields, turns, events = reply
+def _read_session(reply: tuple[Sequence[bytes], Sequence[bytes], Sequence[bytes], int]) -> Session:
+    fields, turns, events, muted = reply
     known = {_text(name): _text(value) for name, value in zip(fields[::2], fields[1::2], strict=True)}
     return Session(
         language=_language(known.get("language")),
@@ -118,6 +120,7 @@ def _read_session(reply: Sequence[Sequence[bytes]]) -> Session:
         shown=tuple(json.loads(known.get("shown", "[]"))),
         shown_at=json.loads(known.get("shown_at", "{}")),
         events=tuple(event for raw in events if (event := _readable(EventRecord, raw)) is not None),
+        is_muted=bool(muted),
     )
 
 

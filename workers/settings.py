@@ -61,6 +61,9 @@ class Settings(BaseSettings):
     slots: int = Field(32, ge=1, le=1024, description="Requests that one worker generates at once")
     shop: Path | None = Field(None, description="Folder of the shop's data; empty: the demo shop")
 
+    offers: bool = Field(
+        True, description="An answer on a product may name another that goes with it, once a week at most"
+    )
     retrain_at: datetime.time | None = Field(
         None,
         description="When the recommender is trained on what customers did, as 03:30 (UTC); empty: never",
