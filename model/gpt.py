@@ -87,6 +87,12 @@ class Cache:
                 rows, config.context + 1, config.pointer_width, device=device, dtype=dtype
             )
 
+    @property
+    def bytes(self) -> int:
+        """The memory of all rows."""
+        kept = (self.kv, self.ids, self.copy_keys)
+        return sum(x.numel() * x.element_size() for x in kept if x is not None)
+
     def copy_row(self, source: int, target: int, length: int) -> None:
         """Make the first `length` tokens of one row those of another."""
         self.kv[:, :, target, :, :length] = self.kv[:, :, source, :, :length]
@@ -271,6 +277,10 @@ class GPT(nn.Module):
     def make_cache(self, rows: int) -> Cache:
         """An empty cache for this network, on its device and in its precision."""
         return Cache(self.config, rows, self.device, self.embedding.weight.dtype)
+
+    def row_bytes(self) -> int:
+        """Memory of one row of a cache."""
+        return self.make_cache(1).bytes
 
     def forward(self, ids: Tensor, wanted: Tensor | None = None) -> Tensor:
         """Log-probabilities of the token after each position of whole sequences.
