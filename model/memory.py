@@ -8,6 +8,8 @@ from pathlib import Path
 
 import torch
 
+from model.engine import places_of
+
 logger = logging.getLogger(__name__)
 
 MEMORY_SHARE = 0.5
@@ -33,19 +35,22 @@ class NoMemory(ValueError):
 def fitting_slots(row_bytes: int, slots: int, device: torch.device) -> tuple[int, int]:
     """How many slots to make, and how many rows that remember, where `slots` of each are wanted.
 
-    row_bytes: what one row takes. One row more is where prompts are computed. Raises NoMemory if not even two
-    rows have room.
+    row_bytes: what one row takes. A few rows more are where prompts are computed. Raises NoMemory if not even one
+    slot has room.
     """
-    fitting = int(free_bytes(device) * MEMORY_SHARE / row_bytes) - 1
-    if fitting < 2:
+    rows = int(free_bytes(device) * MEMORY_SHARE / row_bytes)
+    for fitting in range(slots, 0, -1):
+        left = rows - fitting - places_of(fitting)
+        if left >= min(fitting, rows // 4):
+            break
+    else:
         raise NoMemory(
             f"there is no memory left for answers beside this model: one takes {row_bytes / 1e6:.0f} MB, and "
             f"{free_bytes(device) / 1e6:.0f} MB are free; take a smaller model or a machine with more"
         )
-    if fitting < 2 * slots:
-        logger.warning("memory has room for %d of %d slots", min(slots, fitting - fitting // 4), slots)
-    slots = min(slots, fitting - fitting // 4)
-    return slots, min(slots, fitting - slots)
+    if fitting < slots:
+        logger.warning("memory has room for %d of %d slots", fitting, slots)
+    return fitting, min(fitting, left)
 
 
 def free_bytes(device: torch.device) -> int:

@@ -15,7 +15,7 @@ from torch import Tensor
 from model.decoders import GREEDY, Message, ModelError, Options, PromptTooLong, TextStops, transcript
 from model.engine import Engine, Request
 from model.gguf import load_gguf
-from model.gpt import SPAN_STEP
+from model.gpt import SPAN_STEP, Piece
 from model.int8 import quantise_linears
 from model.memory import NoMemory, fitting_slots
 from model.prefixes import common_length
@@ -83,6 +83,14 @@ class TransformersNetwork:
             **{self._cache_name: cache.layers},
         )
         return output.logits[:, -1].float().log_softmax(-1) if predict else None
+
+    def extend_pieces(self, pieces: Sequence[Piece], cache: "SlotCache") -> Tensor:
+        """See `model.engine.Network`; one piece after the other, because their architectures take no other batch."""
+        found = []
+        for piece in pieces:
+            ids = torch.tensor([list(piece.ids)], device=self.device)
+            found.append(self.extend(ids, [piece.start], cache, piece.row))
+        return torch.cat(found)
 
     def _mask(self, hidden: Tensor) -> Tensor:
         mask = torch.zeros(hidden.shape, device=self.device, dtype=self.model.dtype)
