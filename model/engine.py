@@ -90,11 +90,17 @@ class Network(Protocol):
         ...
 
     def extend(
-        self, ids: Tensor, starts: Sequence[int], cache: Slots, first_row: int = 0, predict: bool = True
+        self,
+        ids: Tensor,
+        starts: Sequence[int],
+        cache: Slots,
+        first_row: int = 0,
+        predict: bool = True,
+        common: int = 0,
     ) -> Tensor | None:
         """Add ids (B, n) to neighbouring rows that hold `starts` tokens; log-probabilities (B, vocab) of the next.
 
-        The caller may change what is returned.
+        common: how many tokens all these rows begin with alike, which a network may make use of. The caller may change what is returned.
         """
         ...
 
@@ -371,6 +377,10 @@ class Engine:
         self._swept_at = 0.0
         self._entering: list[_Row] = []  # their prompts are being computed, the first one's first
         self._live: list[_Row] = []  # row i of the cache belongs to request i
+        self._common, self._common_of = (
+            0,
+            list[_Row](),
+        )  # what all that are live begin with alike, and who they were
         self._at_work: Sequence[_Row] = ()  # whose computing it is if a step fails
         self._failures = 0
         self._closed = ""
@@ -547,7 +557,10 @@ class Engine:
             return
         ids = torch.tensor([[row.generated[-1]] for row in self._live], device=self.model.device)
         begun = time.perf_counter()
-        log_probs = self.model.extend(ids, [row.length for row in self._live], self._cache)
+        if self._live != self._common_of:
+            self._common_of, self._common = list(self._live), _common(self._live)
+        starts = [row.length for row in self._live]
+        log_probs = self.model.extend(ids, starts, self._cache, common=self._common)
         self.stats.forward_seconds += time.perf_counter() - begun
         assert log_probs is not None
         for row in self._live:
@@ -654,6 +667,12 @@ class Engine:
     def _fail(rows: Sequence[_Row], reason: str) -> None:
         for row in rows:
             row.end("error", EngineError(reason))
+
+
+def _common(rows: Sequence[_Row]) -> int:
+    """How many tokens all requests begin with that are nobody's secret; what else is alike must not show in time."""
+    heads = [row.request.ids[: row.request.shared] for row in rows]
+    return min(common_length(heads[0], head) for head in heads)
 
 
 def places_of(slots: int) -> int:

@@ -102,6 +102,10 @@ class Cache:
             self.copy_keys[target, : length + 1] = self.copy_keys[source, : length + 1]
 
 
+LEAST_SPARED = 2000
+"""Tokens of keys, over all rows, from which on it pays to read once what all rows have in common."""
+
+
 class Piece(NamedTuple):
     """New tokens of one row of a cache, which holds `start` tokens before them."""
 
@@ -113,8 +117,14 @@ class Piece(NamedTuple):
 class _Window:
     """The part of a cache that one call of `extend` writes to and reads: some rows, up to the longest of them."""
 
-    def __init__(self, cache: Cache, first_row: int, ids: Tensor, starts: Sequence[int]) -> None:
+    def __init__(
+        self, cache: Cache, first_row: int, ids: Tensor, starts: Sequence[int], common: int = 0
+    ) -> None:
         B, n = ids.shape
+        assert common <= min(starts)
+        # One reading of what all rows have in common must spare more than putting both parts together costs.
+        is_worth = n == 1 and ids.device.type == "cpu" and common * (B - 1) >= LEAST_SPARED
+        self.common = common if is_worth else 0
         longest = max(starts) + n
         assert first_row + B <= cache.rows and longest <= cache.length
         self.cache = cache
@@ -142,6 +152,10 @@ class _Window:
         K = k.shape[2]
         k, v = self.store(layer, k, v)
         mask = self.mask[:, None]
+        if self.common:
+            return _attend_in_parts(q.view(B, K, H // K, D).type_as(k), k, v, mask, self.common).view(
+                B, 1, H, D
+            )
         if n == 1:  # the heads that share keys are queries of one head: nothing is repeated in memory
             y = F.scaled_dot_product_attention(q.view(B, K, H // K, D).type_as(k), k, v, attn_mask=mask)
             return y.reshape(B, 1, H, D)
@@ -206,6 +220,22 @@ class _Pieces:
             found.append((scores, ids[piece.row, None, :span]))
             begin = end
         return found
+
+
+def _attend_in_parts(q: Tensor, k: Tensor, v: Tensor, mask: Tensor, common: int) -> Tensor:
+    """Attention of one new token a row, whose first `common` keys are the same in all rows and are read once.
+
+    q (B, kv_heads, heads / kv_heads, D); k, v (B, kv_heads, S, D); mask (B, 1, 1, S). The parts are weighted by
+    what their softmax would have summed to (Juravsky et al., "Hydragen", arXiv 2402.05099).
+    """
+    B, K, G, D = q.shape
+    attend = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
+    own, own_sum = attend(q, k[:, :, common:], v[:, :, common:], attn_mask=mask[..., common:])
+    together = q.transpose(0, 1).reshape(1, K, B * G, D)  # all rows are queries of the first one's keys
+    shared, shared_sum = attend(together, k[:1, :, :common], v[:1, :, :common])
+    shared = shared.reshape(K, B, G, D).transpose(0, 1)
+    weight = torch.sigmoid(shared_sum.reshape(K, B, G).transpose(0, 1) - own_sum.reshape(B, K, G))
+    return torch.lerp(own, shared, weight[..., None].type_as(own)).contiguous()
 
 
 class Attention(nn.Module):
@@ -372,15 +402,21 @@ class GPT(nn.Module):
         return log_probs.view(B, T, -1) if wanted is None else log_probs
 
     def extend(
-        self, ids: Tensor, starts: Sequence[int], cache: Cache, first_row: int = 0, predict: bool = True
+        self,
+        ids: Tensor,
+        starts: Sequence[int],
+        cache: Cache,
+        first_row: int = 0,
+        predict: bool = True,
+        common: int = 0,
     ) -> Tensor | None:
         """Add n new tokens to each of B neighbouring rows of a cache.
 
         ids (B, n): the new tokens; starts: how many tokens each of the rows already holds;
-        first_row: the row of the cache that ids[0] belongs to.
+        first_row: the row of the cache that ids[0] belongs to; common: how many tokens all rows begin with alike.
         Returns the log-probabilities (B, vocab) of the token after the last new one, or None if not to predict.
         """
-        window = _Window(cache, first_row, ids, starts)
+        window = _Window(cache, first_row, ids, starts, common)
         rotation = (
             self.cos[window.positions, None],
             self.sin[window.positions, None],

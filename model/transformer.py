@@ -63,9 +63,15 @@ class TransformersNetwork:
         return self.make_cache(1).bytes
 
     def extend(
-        self, ids: Tensor, starts: Sequence[int], cache: "SlotCache", first_row: int = 0, predict: bool = True
+        self,
+        ids: Tensor,
+        starts: Sequence[int],
+        cache: "SlotCache",
+        first_row: int = 0,
+        predict: bool = True,
+        common: int = 0,
     ) -> Tensor | None:
-        """See `model.engine.Network`."""
+        """See `model.engine.Network`; nothing is spared for what rows have in common."""
         positions = cache.open(first_row, ids.shape[1], starts)  # (B, n)
         at = torch.arange(cache.span, device=self.device)
         distance = positions[:, :, None] - at  # (B, n, S)
