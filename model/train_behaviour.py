@@ -43,6 +43,7 @@ _DECAYS = (0.5, 0.7, 0.85)
 _KEPT_TRANSITIONS = 100
 _LEAST_GAIN = 1e-5
 _BLEND_CASES = 1500
+_SHARES = (0.1, 0.2, 0.35, 0.5, 0.7)
 _SHARPNESSES = (1.0, 2.0)
 _BLENDED_EASE = 10_000
 _WORTH = 0.01
@@ -350,7 +351,7 @@ def fit_blend(cut: Split, network: Callable[[Sequence[Case]], np.ndarray], cases
         for sharpness in _SHARPNESSES:
             neighbours = Neighbours(counted.table, sharpness)
             likely = neighbours.scores(histories)
-            for share in _BLENDS:
+            for share in _SHARES:
                 ndcg = examine(mixed(scored, likely, share))
                 blend.tried[f"{share} {kind} sharpness {sharpness}"] = round(ndcg, 5)
                 if ndcg > best:
