@@ -406,6 +406,10 @@ def train_behaviour(
     width: Annotated[int, typer.Option(min=8)] = 64,
     words: Annotated[int | None, typer.Option(min=0, help="Buckets for items' words; 0: none.")] = None,
     dropout: Annotated[float, typer.Option(min=0.0, max=0.9)] = 0.3,
+    head_start: Annotated[
+        float,
+        typer.Option(min=0.0, help="Size of the vectors that counts give items to begin with; 0: none."),
+    ] = 0.04,
     weight_decay: Annotated[float, typer.Option(min=0.0)] = 0.0,
     negatives: Annotated[
         int | None, typer.Option(min=1, help="Items drawn for the loss; else all up to 50,000.")
@@ -428,7 +432,7 @@ def train_behaviour(
         settings = Settings(
             minutes=minutes, epochs=epochs, patience=patience, protocol=protocol, learning_rate=learning_rate,
             rows=rows, context=context, layers=layers, width=width, words=words, dropout=dropout,
-            weight_decay=weight_decay, negatives=negatives, threads=threads, device=device, seed=seed,
+            head_start=head_start, weight_decay=weight_decay, negatives=negatives, threads=threads, device=device, seed=seed,
         )  # fmt: skip
         trained = run(interactions, items, out, settings, console).run
     except (DataError, TrainingError, ValueError) as error:
