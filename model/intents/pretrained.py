@@ -29,7 +29,7 @@ from model.intents.networks import pad
 LONGEST = 96
 """Tokens of a question that are read."""
 
-TUNED = 4
+TUNED = 6
 """Upper layers of the twelve that learn."""
 
 _FILE = "e5-small-q4.bin"
