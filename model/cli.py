@@ -411,6 +411,14 @@ def train_behaviour(
     width: Annotated[int, typer.Option(min=8)] = 64,
     words: Annotated[int | None, typer.Option(min=0, help="Buckets for items' words; 0: none.")] = None,
     dropout: Annotated[float, typer.Option(min=0.0, max=0.9)] = 0.3,
+    head_start: Annotated[
+        float,
+        typer.Option(min=0.0, help="Size of the vectors that counts give items to begin with; 0: none."),
+    ] = 0.04,
+    weight_decay: Annotated[float, typer.Option(min=0.0)] = 0.0,
+    negatives: Annotated[
+        int | None, typer.Option(min=1, help="Items drawn for the loss; else all up to 50,000.")
+    ] = None,
     threads: Annotated[int, typer.Option(min=1, help="Threads of the CPU.")] = 1,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
     seed: Annotated[int, typer.Option()] = 1,
@@ -429,7 +437,7 @@ def train_behaviour(
         settings = Settings(
             minutes=minutes, epochs=epochs, patience=patience, protocol=protocol, learning_rate=learning_rate,
             rows=rows, context=context, layers=layers, width=width, words=words, dropout=dropout,
-            threads=threads, device=device, seed=seed,
+            head_start=head_start, weight_decay=weight_decay, negatives=negatives, threads=threads, device=device, seed=seed,
         )  # fmt: skip
         trained = run(interactions, items, out, settings, console).run
     except (DataError, TrainingError, ValueError) as error:
@@ -457,8 +465,13 @@ def evaluate_suggest(
     ] = 10.0,
     epochs: Annotated[int, typer.Option(min=1)] = 200,
     patience: Annotated[int, typer.Option(min=1)] = 10,
+    rows: Annotated[int | None, typer.Option(min=1, help="Histories of a step; else by the data.")] = None,
     context: Annotated[int | None, typer.Option(min=2, max=1000)] = None,
     dropout: Annotated[float, typer.Option(min=0.0, max=0.9)] = 0.3,
+    negatives: Annotated[
+        int | None, typer.Option(min=1, help="Items drawn for a network's loss; else all up to 50,000.")
+    ] = None,
+    note: Annotated[str, typer.Option(help="A sentence for the page: what the data is, what to mind.")] = "",
     out: Annotated[Path | None, typer.Option(help="Folder for a page with figures and a picture.")] = None,
     threads: Annotated[int, typer.Option(min=1)] = 1,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
@@ -480,12 +493,12 @@ def evaluate_suggest(
     rules = {"both": ("exclude", "include")}.get(seen, (seen,))
     try:
         settings = Settings(
-            minutes=minutes, epochs=epochs, patience=patience, context=context, dropout=dropout,
-            threads=threads, device=device, seed=seed,
+            minutes=minutes, epochs=epochs, patience=patience, rows=rows, context=context, dropout=dropout,
+            negatives=negatives, threads=threads, device=device, seed=seed,
         )  # fmt: skip
         report = evaluate_suggestions(
             interactions, items, Console(stderr=True), checkpoint=checkpoint, baselines=names, protocol=protocol,
-            seen=rules, settings=settings, out=out,
+            seen=rules, settings=settings, out=out, note=note,
         )  # fmt: skip
     except (DataError, EvaluationError, RecommenderError, TrainingError) as error:
         raise TyperException(str(error)) from None
