@@ -100,6 +100,10 @@ def evaluate_support(
     ] = None,
     threads: Annotated[int, typer.Option(min=1, help="intents: threads of the CPU.")] = 1,
     seed: Annotated[int, typer.Option(help="intents: for the split and the training.")] = 1,
+    encoder: Annotated[
+        Literal["none", "vectors", "tuned"],
+        typer.Option(help="intents: what is learned over the pretrained encoder, where it is installed."),
+    ] = "tuned",
 ) -> None:
     """Measure answers to a file of questions, beside answering with the best passage alone; or with --task intents
     question types, on JSON lines with `text` (or `instruction`) and `intent`.
@@ -111,12 +115,13 @@ def evaluate_support(
         from model.checkpoint import CheckpointError
         from model.intents.command import evaluate_intents
         from model.intents.examples import IntentsError
+        from model.intents.pretrained import PretrainedError
 
         try:
             evaluate_intents(
-                data, train, split, baselines, model, report, cache, tokens, threads, seed, as_json
+                data, train, split, baselines, model, report, cache, tokens, threads, seed, as_json, encoder
             )
-        except (IntentsError, CheckpointError) as error:
+        except (IntentsError, CheckpointError, PretrainedError) as error:
             raise TyperException(str(error)) from None
         return
     if baselines not in ("none", "all"):
@@ -406,6 +411,10 @@ def train_behaviour(
     width: Annotated[int, typer.Option(min=8)] = 64,
     words: Annotated[int | None, typer.Option(min=0, help="Buckets for items' words; 0: none.")] = None,
     dropout: Annotated[float, typer.Option(min=0.0, max=0.9)] = 0.3,
+    head_start: Annotated[
+        float,
+        typer.Option(min=0.0, help="Size of the vectors that counts give items to begin with; 0: none."),
+    ] = 0.04,
     weight_decay: Annotated[float, typer.Option(min=0.0)] = 0.0,
     negatives: Annotated[
         int | None, typer.Option(min=1, help="Items drawn for the loss; else all up to 50,000.")
@@ -428,7 +437,7 @@ def train_behaviour(
         settings = Settings(
             minutes=minutes, epochs=epochs, patience=patience, protocol=protocol, learning_rate=learning_rate,
             rows=rows, context=context, layers=layers, width=width, words=words, dropout=dropout,
-            weight_decay=weight_decay, negatives=negatives, threads=threads, device=device, seed=seed,
+            head_start=head_start, weight_decay=weight_decay, negatives=negatives, threads=threads, device=device, seed=seed,
         )  # fmt: skip
         trained = run(interactions, items, out, settings, console).run
     except (DataError, TrainingError, ValueError) as error:

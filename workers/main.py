@@ -156,8 +156,11 @@ def _build(
 
     worker.add_chore(Chore(timing.sweep_every, sweep))
     worker.add_chore(Chore(RENEW_EVERY, Renewal(assistant).look))
-    if (at := settings.retrain_at) is not None and settings.shop is not None:
-        worker.add_chore(Chore(RENEW_EVERY, lambda: ask_for_retraining(connection, at)))
+    if (at := settings.retrain_at) is not None:
+        if settings.shop is None:
+            logger.warning("KEFU_RETRAIN_AT has no effect: the demo shop is not trained on; set KEFU_SHOP")
+        else:
+            worker.add_chore(Chore(RENEW_EVERY, lambda: ask_for_retraining(connection, at)))
     worker.add_chore(Chore(timing.beat_every, _report(worker, settings, assistant)))
     return worker
 

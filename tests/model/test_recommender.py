@@ -14,7 +14,7 @@ from model.neighbours import Neighbours
 from model.ranking import CUTS, Case, Ranks, choose_protocol, measure, quick_ndcg, rank, split
 from model.recommender import Recommender, RecommenderError, loss_of, make_batch
 from model.suggestion_report import evaluate_suggestions
-from model.train_behaviour import Settings, TrainingError, fit, train_behaviour
+from model.train_behaviour import Settings, Trainer, TrainingError, fit, train_behaviour
 from model.transitions import Transitions
 
 QUIET = Console(quiet=True)
@@ -217,6 +217,16 @@ def test_neighbours_are_blended_in_where_validation_likes_them_and_kept(bundles,
     loaded = Recommender.load(tmp_path / "run", new_items={"new": ["tea"]})
     assert loaded.share == trained.share and loaded.neighbours.sharpness == trained.neighbours.sharpness
     assert np.allclose(loaded.scores(histories)[:, : both.shape[1]], both, atol=2e-2)
+
+
+def test_training_begins_where_counts_put_the_items(cycles):
+    cut = split(read_interactions(cycles), "last")
+    begun = {
+        size: Trainer(cut, Settings(width=8, context=8, head_start=size, dropout=0.0)) for size in (0.0, 0.1)
+    }
+    for trainer in begun.values():
+        trainer.validate()
+    assert begun[0.1].state.best > begun[0.0].state.best
 
 
 def test_drawn_items_teach_as_all_of_them_do(cycles):
