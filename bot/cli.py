@@ -6,6 +6,7 @@ So `kefu bot` never loads torch, and `kefu --help` loads nothing.
 import importlib
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -22,6 +23,7 @@ COMMANDS = {
     "worker": ("workers.cli", "run a worker that answers"),
     "ask": ("model.cli", "ask the assistant in this process"),
     "suggest": ("model.cli", "suggest products in this process"),
+    "import": ("model.import_cli", "make a shop from a public data set that you have"),
     "train": ("model.cli", "train a model"),
     "evaluate": ("model.cli", "measure a model on questions it never saw"),
     "export": ("model.cli", "write weights for other servers, or what customers did"),
@@ -32,6 +34,7 @@ OWN_HOME: dict[tuple[str, ...], str] = {
     ("bench", "engine"): "model.cli",
     ("bench", "soak"): "model.cli",
     ("export", "events"): "workers.cli",
+    ("train", "nightly"): "workers.cli",
 }
 """Commands of two words whose second word lives elsewhere than the others of the first."""
 
@@ -82,6 +85,7 @@ def demo(
     port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port of the chat page.")] = None,
     no_open: Annotated[bool, typer.Option("--no-open", help="Do not open a browser.")] = False,
     once: Annotated[str | None, typer.Option(help="Send one message, print the reply, stop.")] = None,
+    shop: Annotated[Path | None, typer.Option(help="Folder of a shop's data, else the demo shop.")] = None,
 ) -> None:
     """Run everything on this machine, without a token, a GPU or a Redis.
 
@@ -89,7 +93,9 @@ def demo(
     """
     from bot.demo import run_demo
 
-    raise typer.Exit(run_demo(port=port, open_browser=not no_open, once=once))
+    if shop is not None and not (shop / "shop.json").is_file():
+        _fail(f"--shop: {shop} has no shop.json; give a shop's folder, such as `kefu import` writes")
+    raise typer.Exit(run_demo(port=port, open_browser=not no_open, once=once, shop=shop))
 
 
 @app.command()
@@ -113,8 +119,6 @@ def init(
     Example: kefu init
     Example: echo "$TOKEN" | kefu init --token - --admins 12345 --shop ./shop --redis redis://localhost:6379/0
     """
-    from pathlib import Path
-
     from bot.wizard import NotSetUp, read_token, run_wizard
 
     try:

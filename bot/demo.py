@@ -7,7 +7,8 @@ import signal
 import socket
 import sys
 import webbrowser
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
+from pathlib import Path
 from typing import TypeVar
 
 from rich.console import Console
@@ -24,12 +25,13 @@ CUSTOMERS = {"en": 1, "zh": 2}
 """Demo users of the sandbox that are customers of the demo shop, by the language they write in."""
 
 
-def run_demo(*, port: int | None, open_browser: bool, once: str | None) -> int:
+def run_demo(*, port: int | None, open_browser: bool, once: str | None, shop: Path | None = None) -> int:
     """Run until interrupted, or until one reply was printed. Returns the exit code."""
+    settings = {"KEFU_SHOP": str(shop.resolve())} if shop else {}
     try:
         if once is not None:
-            return asyncio.run(_ask_once(once))
-        return asyncio.run(_serve(DEFAULT_PORT if port is None else port, open_browser))
+            return asyncio.run(_ask_once(once, settings))
+        return asyncio.run(_serve(DEFAULT_PORT if port is None else port, open_browser, settings))
     except StackError as error:
         print(f"kefu demo: {error}", file=sys.stderr)
         return 1
@@ -39,23 +41,24 @@ def run_demo(*, port: int | None, open_browser: bool, once: str | None) -> int:
         return 2
 
 
-async def _ask_once(text: str) -> int:
+async def _ask_once(text: str, settings: Mapping[str, str]) -> int:
     if not text.strip():
         print("kefu demo: --once needs a message that is not empty", file=sys.stderr)
         return 2
     user = CUSTOMERS["zh" if re.search(r"[\u4e00-\u9fff]", text) else "en"]
-    async with Stack() as stack, SandboxClient(stack.sandbox.url) as client:
+    async with Stack(environment=settings) as stack, SandboxClient(stack.sandbox.url) as client:
         await client.send(user, text)
         reply = await _watching(stack, client.wait_for_reply(user, timeout=FIRST_REPLY_SECONDS))
     print(reply["text"])
     return 0
 
 
-async def _serve(port: int, open_browser: bool) -> int:
+async def _serve(port: int, open_browser: bool, settings: Mapping[str, str]) -> int:
     console = Console()
     with console.status("Starting Redis, Telegram on localhost, the bot and a worker …"):
         dashboard_port = _free_port()
-        stack = await Stack(port=port, environment={"KEFU_HTTP_PORT": str(dashboard_port)}).__aenter__()
+        environment = {**settings, "KEFU_HTTP_PORT": str(dashboard_port)}
+        stack = await Stack(port=port, environment=environment).__aenter__()
     async with contextlib.AsyncExitStack() as undo:
         undo.push_async_exit(stack)
         links = Links(Access(TOKEN, {ADMIN_ID}), f"http://127.0.0.1:{dashboard_port}")

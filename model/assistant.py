@@ -46,6 +46,7 @@ from model.router import PRODUCT, Router, by_type, fuse
 from model.shop import DEMO_SHOP, STATUS_NAMES, Order, Product, Shop, ShopError, date_text
 from model.slots import SLOT, Slots
 from model.suggester import Request, Suggester, Suggestion
+from model.together import Together
 from model.types import (
     Answer,
     CustomerEvent,
@@ -335,7 +336,10 @@ class Assistant:
         }
         self._aspects = _aspects(shop.passages, router) if router else {}
         self.catalogue = Catalogue(shop)
+        self._behaviour = behaviour
+        self._behaviour_at = _written_at(behaviour)
         self.suggester = Suggester.load(shop, self.catalogue, behaviour)
+        self._suggest_together = Together(lambda requests: self.suggester.suggest_many(requests))
         self._voice = voice
         self._titles = [title for product in shop.products for title in product.titles()]
 
@@ -447,7 +451,7 @@ class Assistant:
         wish: str,
         language: Language,
         customer_id: int,
-        shown: Sequence[str] = (),
+        shown: Sequence[tuple[str, float]] = (),
         k: int = SUGGESTIONS,
         seen: Sequence[str] = (),
         events: Sequence[CustomerEvent] = (),
@@ -456,10 +460,11 @@ class Assistant:
     ) -> tuple[SuggestedProduct, ...]:
         """Products in stock: what fits the wish and the customer, else what the customer likely wants next, else popular.
 
-        None of those `seen`, bought before or lately `shown` in this chat, none that the customer does not want
-        (`events`). `about`: like that product, with `cheaper` for less than it costs.
+        None of those `seen`, bought before or lately `shown` in this chat (id, seconds), none that the customer does
+        not want (`events`). `about`: like that product, with `cheaper` for less than it costs.
         """
-        return self._suggest(wish, language, customer_id, shown, k, seen, events, about, cheaper)
+        request = self._request(wish, language, customer_id, shown, k, seen, events, about, cheaper)
+        return self._cards(request, await self._suggest_together(request))
 
     async def why(
         self, product_id: str, language: Language, customer_id: int, events: Sequence[CustomerEvent] = ()
@@ -498,6 +503,20 @@ class Assistant:
             return FirstSteps(tuple((name, self.shop.category_name(name, language)) for name in stocked))
         products = self.suggester.spread(chosen, FIRST_PRODUCTS)
         return FirstSteps(products=tuple(self._card(product, language) for product in products))
+
+    @property
+    def has_newer_recommender(self) -> bool:
+        """Whether another checkpoint of the recommender has been written than the one in use."""
+        return self._behaviour is not None and _written_at(self._behaviour) not in (None, self._behaviour_at)
+
+    def renew_recommender(self) -> None:
+        """Take over the checkpoint that lies in the recommender's folder now. Suggestions go on meanwhile.
+
+        Raises RecommenderError, and keeps the one in use, if it is damaged or still being written.
+        """
+        at = _written_at(self._behaviour)
+        self.suggester = Suggester.load(self.shop, self.catalogue, self._behaviour)
+        self._behaviour_at = at
 
     @property
     def steps(self) -> int:
@@ -607,7 +626,7 @@ class Assistant:
 
     def _product_source(self, product: Product, language: Language) -> _Source:
         text = self.shop.product_record_text(product, language)
-        _, *rest = sentences_of(product.description(language))
+        rest = sentences_of(product.description(language))[1:]
         joined = ("" if language == "zh" else " ").join(rest)
         return _Source(
             f"product:{product.id}", "product", "product_info", product.title(language), text, joined
@@ -745,7 +764,11 @@ class Assistant:
                 text = _paragraphs(phrase(language, "human"), self._contact(language))
                 return decision, Answer("handover", text, name, probability)
             if name == "suggest":
-                products = self._suggest(turn.text, language, turn.question.customer_id)
+                asked = turn.question
+                request = self._request(
+                    turn.text, language, asked.customer_id, asked.shown, events=asked.events
+                )
+                products = self._cards(request, self.suggester.suggest(request))
                 text = phrase(language, "suggest" if products else "suggest_none")
                 return decision, Answer("answer", text, name, probability, products=products)
         if self._judge_of:
@@ -962,35 +985,37 @@ class Assistant:
         title = rule.title if rule else ""
         return Answer("passage", text, decision.question_type, decision.type_probability, record.id, title)
 
-    def _suggest(
+    def _request(
         self,
         wish: str,
         language: Language,
         customer_id: int,
-        shown: Sequence[str] = (),
+        shown: Sequence[tuple[str, float]] = (),
         k: int = SUGGESTIONS,
         seen: Sequence[str] = (),
         events: Sequence[CustomerEvent] = (),
         about: str = "",
         cheaper: bool = False,
-    ) -> tuple[SuggestedProduct, ...]:
+    ) -> Request:
         wish = wish.strip()[:MAX_READ]
         now = time.time()
         views = tuple(CustomerEvent(product_id, "view", now - len(seen)) for product_id in seen)
-        request = Request(
+        return Request(
             language_of(wish, language) if wish else language,
             wish,
             (*views, *events),
             tuple(self.shop.orders_of(customer_id)),
-            tuple((product_id, now) for product_id in shown),
+            tuple(shown),
             about=about,
             cheaper=cheaper,
             k=k,
             now=now,
         )
+
+    def _cards(self, request: Request, found: Sequence[Suggestion]) -> tuple[SuggestedProduct, ...]:
         return tuple(
-            self._card(suggestion.product, language, self._reason(suggestion, request))
-            for suggestion in self.suggester.suggest(request)
+            self._card(suggestion.product, request.language, self._reason(suggestion, request))
+            for suggestion in found
         )
 
     def _reason(self, suggestion: Suggestion, request: Request) -> str:
@@ -1016,6 +1041,14 @@ class Assistant:
             reason,
             self.shop.category_name(product.category, language),
         )
+
+
+def _written_at(behaviour: Path | None) -> int | None:
+    """When the checkpoint in a folder was completed, None if there is none."""
+    try:
+        return (behaviour / "config.json").stat().st_mtime_ns if behaviour else None
+    except OSError:
+        return None
 
 
 def is_foreign(model: str) -> bool:

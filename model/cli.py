@@ -103,6 +103,10 @@ def evaluate_support(
     ] = None,
     threads: Annotated[int, typer.Option(min=1, help="intents: threads of the CPU.")] = 1,
     seed: Annotated[int, typer.Option(help="intents: for the split and the training.")] = 1,
+    encoder: Annotated[
+        Literal["none", "vectors", "tuned"],
+        typer.Option(help="intents: what is learned over the pretrained encoder, where it is installed."),
+    ] = "tuned",
 ) -> None:
     """Measure answers to a file of questions, beside answering with the best passage alone; or with --task intents
     question types, on JSON lines with `text` (or `instruction`) and `intent`.
@@ -114,12 +118,13 @@ def evaluate_support(
         from model.checkpoint import CheckpointError
         from model.intents.command import evaluate_intents
         from model.intents.examples import IntentsError
+        from model.intents.pretrained import PretrainedError
 
         try:
             evaluate_intents(
-                data, train, split, baselines, model, report, cache, tokens, threads, seed, as_json
+                data, train, split, baselines, model, report, cache, tokens, threads, seed, as_json, encoder
             )
-        except (IntentsError, CheckpointError) as error:
+        except (IntentsError, CheckpointError, PretrainedError) as error:
             raise TyperException(str(error)) from None
         return
     names = {"none": [], "all": ["kefu without meaning", "passages"]}.get(baselines)
@@ -504,6 +509,14 @@ def train_behaviour(
     width: Annotated[int, typer.Option(min=8)] = 64,
     words: Annotated[int | None, typer.Option(min=0, help="Buckets for items' words; 0: none.")] = None,
     dropout: Annotated[float, typer.Option(min=0.0, max=0.9)] = 0.3,
+    head_start: Annotated[
+        float,
+        typer.Option(min=0.0, help="Size of the vectors that counts give items to begin with; 0: none."),
+    ] = 0.04,
+    weight_decay: Annotated[float, typer.Option(min=0.0)] = 0.0,
+    negatives: Annotated[
+        int | None, typer.Option(min=1, help="Items drawn for the loss; else all up to 50,000.")
+    ] = None,
     threads: Annotated[int, typer.Option(min=1, help="Threads of the CPU.")] = 1,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
     seed: Annotated[int, typer.Option()] = 1,
@@ -522,7 +535,7 @@ def train_behaviour(
         settings = Settings(
             minutes=minutes, epochs=epochs, patience=patience, protocol=protocol, learning_rate=learning_rate,
             rows=rows, context=context, layers=layers, width=width, words=words, dropout=dropout,
-            threads=threads, device=device, seed=seed,
+            head_start=head_start, weight_decay=weight_decay, negatives=negatives, threads=threads, device=device, seed=seed,
         )  # fmt: skip
         trained = run(interactions, items, out, settings, console).run
     except (DataError, TrainingError, ValueError) as error:
@@ -550,8 +563,13 @@ def evaluate_suggest(
     ] = 10.0,
     epochs: Annotated[int, typer.Option(min=1)] = 200,
     patience: Annotated[int, typer.Option(min=1)] = 10,
+    rows: Annotated[int | None, typer.Option(min=1, help="Histories of a step; else by the data.")] = None,
     context: Annotated[int | None, typer.Option(min=2, max=1000)] = None,
     dropout: Annotated[float, typer.Option(min=0.0, max=0.9)] = 0.3,
+    negatives: Annotated[
+        int | None, typer.Option(min=1, help="Items drawn for a network's loss; else all up to 50,000.")
+    ] = None,
+    note: Annotated[str, typer.Option(help="A sentence for the page: what the data is, what to mind.")] = "",
     out: Annotated[Path | None, typer.Option(help="Folder for a page with figures and a picture.")] = None,
     threads: Annotated[int, typer.Option(min=1)] = 1,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
@@ -573,12 +591,12 @@ def evaluate_suggest(
     rules = {"both": ("exclude", "include")}.get(seen, (seen,))
     try:
         settings = Settings(
-            minutes=minutes, epochs=epochs, patience=patience, context=context, dropout=dropout,
-            threads=threads, device=device, seed=seed,
+            minutes=minutes, epochs=epochs, patience=patience, rows=rows, context=context, dropout=dropout,
+            negatives=negatives, threads=threads, device=device, seed=seed,
         )  # fmt: skip
         report = evaluate_suggestions(
             interactions, items, Console(stderr=True), checkpoint=checkpoint, baselines=names, protocol=protocol,
-            seen=rules, settings=settings, out=out,
+            seen=rules, settings=settings, out=out, note=note,
         )  # fmt: skip
     except (DataError, EvaluationError, RecommenderError, TrainingError) as error:
         raise TyperException(str(error)) from None

@@ -15,6 +15,7 @@ from torch import Tensor
 from model.checkpoint import Checkpoint, CheckpointError
 from model.engine import Constraint, Engine, EngineError, Request
 from model.int8 import in_precision
+from model.memory import NoMemory, fitting_slots
 from model.prompt import EOS, KEY_TOKENS, NONE, QUESTION_TYPES, SLOT_TOKENS, TYPE_TOKENS
 
 MAX_ANSWER = 128
@@ -110,7 +111,10 @@ class Decoder(Protocol):
 
 
 class NativeDecoder:
-    """Our own network with its tokenizer, behind an engine that serves up to `slots` prompts at once."""
+    """Our own network with its tokenizer, behind an engine that serves up to `slots` prompts at once.
+
+    Fewer if the memory has no room for so many; raises ModelError if it has for none.
+    """
 
     def __init__(
         self,
@@ -123,7 +127,12 @@ class NativeDecoder:
             torch.set_num_threads(threads)
         self.checkpoint = checkpoint
         self.tokenizer = checkpoint.tokenizer
-        self.engine = Engine(in_precision(checkpoint.model, precision, slots), slots)
+        model = in_precision(checkpoint.model, precision, slots)
+        try:
+            slots, kept = fitting_slots(model.row_bytes(), slots, model.device)
+        except NoMemory as error:
+            raise ModelError(str(error)) from None
+        self.engine = Engine(model, slots, kept=kept)
 
     def count(self, text: str) -> int:
         """The tokens of a text."""

@@ -1,10 +1,10 @@
 """Continuous batching: many requests are generated together, each joining and leaving at any token.
 
 Token ids in, token ids out: it knows no text, no shop and no queue. Everything happens in one asyncio loop, in
-steps of a few milliseconds: requests that have ended leave, the next one's prompt is computed a chunk at a time,
+steps of a few milliseconds: requests that have ended leave, the next prompts are computed a chunk at a time,
 and all that are generating get one token more. The rows of the cache in use stay side by side from 0 on, so that
-a step reads them without gathering; the row after them is where prompts are computed before they join, and the
-rows behind it keep what was computed for later requests that begin alike (`model.prefixes`).
+a step reads them without gathering; the rows after them are where prompts are computed before they join, and the
+rows behind those keep what was computed for later requests that begin alike (`model.prefixes`).
 """
 
 import asyncio
@@ -18,10 +18,14 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from model.prefixes import Prefixes
+from model.gpt import Piece
+from model.prefixes import Prefixes, common_length
 
 PREFILL_CHUNK = 256
-"""Prompt tokens computed between two steps of the others: about as long as one full step takes."""
+"""Prompt tokens computed between two steps of the others: about twice as long as one full step takes."""
+
+ENTERING = 4
+"""How many prompts are computed together at most: short ones fill the chunk, which costs less than one after the other."""
 
 WORTH_KEEPING = 16
 """Tokens from which on a computed prompt is kept: fewer are computed as fast as they are copied."""
@@ -86,12 +90,22 @@ class Network(Protocol):
         ...
 
     def extend(
-        self, ids: Tensor, starts: Sequence[int], cache: Slots, first_row: int = 0, predict: bool = True
+        self,
+        ids: Tensor,
+        starts: Sequence[int],
+        cache: Slots,
+        first_row: int = 0,
+        predict: bool = True,
+        common: int = 0,
     ) -> Tensor | None:
         """Add ids (B, n) to neighbouring rows that hold `starts` tokens; log-probabilities (B, vocab) of the next.
 
-        The caller may change what is returned.
+        common: how many tokens all these rows begin with alike, which a network may make use of. The caller may change what is returned.
         """
+        ...
+
+    def extend_pieces(self, pieces: Sequence[Piece], cache: Slots) -> Tensor:
+        """Add to each piece's row its tokens; log-probabilities (number of pieces, vocab) of the next."""
         ...
 
 
@@ -141,6 +155,7 @@ class _Row:
     def __init__(self, request: Request) -> None:
         self.request = request
         self.generated: list[int] = []
+        self.place = -1  # the cache's row where its prompt is computed
         self.length = 0  # tokens in the cache
         self.submitted_at = time.monotonic()
         self.first_at = 0.0
@@ -301,6 +316,11 @@ class _Line:
         self._chats.setdefault(chat, deque()).append(row)
         self._count += 1
 
+    @property
+    def next(self) -> _Row | None:
+        """Whose turn is next."""
+        return next(iter(self._chats.values()))[0] if self._chats else None
+
     def take(self) -> _Row:
         """The next one's turn; its chat goes to the end of the line."""
         chat, rows = self._chats.popitem(last=False)
@@ -349,12 +369,19 @@ class Engine:
         self.chat_limit = chat_limit
         self.stats = EngineStats(slots)
         kept = slots if kept is None else kept
-        self._cache = model.make_cache(slots + 1 + kept)
-        self._prefixes = Prefixes(range(slots + 1, slots + 1 + kept))
+        first_kept = slots + places_of(slots)
+        self._cache = model.make_cache(first_kept + kept)
+        self._prefixes = Prefixes(range(first_kept, first_kept + kept))
+        self._places = list(range(slots, first_kept))  # where no prompt is being computed
         self._waiting = _Line()
         self._swept_at = 0.0
-        self._entering: list[_Row] = []  # at most one: its prompt is being computed in the cache's last row
+        self._entering: list[_Row] = []  # their prompts are being computed, the first one's first
         self._live: list[_Row] = []  # row i of the cache belongs to request i
+        self._common, self._common_of = (
+            0,
+            list[_Row](),
+        )  # what all that are live begin with alike, and who they were
+        self._at_work: Sequence[_Row] = ()  # whose computing it is if a step fails
         self._failures = 0
         self._closed = ""
         self._task: asyncio.Task[None] | None = None
@@ -422,12 +449,12 @@ class Engine:
         """Let the ended leave, compute a part of the next prompt, give every live request one token."""
         self._leave()
         failures = self._failures
-        for part, rows in ((self._prefill, self._entering), (self._decode, self._live)):
+        for part in (self._prefill, self._decode):
             try:
                 part()
             except Exception as error:  # whatever torch raises must end these requests, not the worker
                 self._failures += 1
-                self._fail(rows, f"the step failed: {error}")
+                self._fail(self._at_work, f"the step failed: {error}")
                 if self._failures >= FAILURES_UNTIL_BROKEN:
                     self.close(f"the engine is broken, its last {self._failures} steps failed: {error}")
         if self._failures == failures:
@@ -436,57 +463,105 @@ class Engine:
         self.stats.steps += 1
 
     def _prefill(self) -> None:
-        """Compute prompts, one after the other, up to a chunk; one that is complete joins the batch."""
-        left = PREFILL_CHUNK
-        while left > 0 and (self._entering or self._enter()):
-            row = self._entering[0]
-            chunk = list(row.request.ids[row.length : row.length + left])
-            is_last = row.length + len(chunk) == len(row.request.ids)
-            ids = torch.tensor([chunk], device=self.model.device)
-            log_probs = self._extend(ids, [row.length], self.slots, is_last)
-            row.length += len(chunk)
-            left -= len(chunk)
-            self.stats.prompt_tokens += len(chunk)
-            if log_probs is None:
+        """Compute prompts up to a chunk, the oldest first; those that are complete join the batch."""
+        self._at_work = self._entering
+        left, pieces = PREFILL_CHUNK, []
+        for row in self._entering:
+            left -= self._cut(row, left, pieces)
+        while left > 0 and (row := self._enter()) is not None:
+            left -= self._cut(row, left, pieces)
+        if not pieces:
+            return
+        failed, error = [], None
+        for row, piece, next_ in zip(list(self._entering), pieces, self._compute(pieces), strict=False):
+            if isinstance(next_, Exception):
+                failed, error = [*failed, row], next_
                 continue
-            self._keep(self.slots, row.request.ids[: row.request.shared], None)
-            self._emit([row], log_probs)
+            row.length += len(piece.ids)
+            self.stats.prompt_tokens += len(piece.ids)
+            if row.length < len(row.request.ids):
+                continue
+            self._keep(row.place, row.request.ids[: row.request.shared], None)
+            self._emit([row], next_[None])
             self.stats.first_token_times.append(time.monotonic() - row.submitted_at)
             if row.finish_reason:
-                self._remember(self.slots, row)
-                self.stats.finished[row.finish_reason] += 1
-                self._entering.clear()
+                self._remember(row.place, row)
+                self._gone([row])
             else:
-                self._cache.copy_row(self.slots, len(self._live), row.length)
-                self._live.append(self._entering.pop())
+                self._cache.copy_row(row.place, len(self._live), row.length)
+                self._live.append(row)
+            self._entering.remove(row)
+            self._places.append(row.place)
+        if error is not None:
+            self._at_work = failed
+            raise error
 
-    def _enter(self) -> bool:
-        """Let the next request in line begin with what is known of its prompt, if there is a slot for it."""
-        if len(self._live) == self.slots:
-            return False
-        while self._waiting:
-            row = self._waiting.take()
+    @staticmethod
+    def _cut(row: _Row, left: int, pieces: list[Piece]) -> int:
+        """Put the next part of a prompt, `left` tokens at most, to the pieces; returns how many those are."""
+        if left > 0:
+            pieces.append(Piece(row.place, row.length, row.request.ids[row.length : row.length + left]))
+        return len(pieces[-1].ids) if left > 0 else 0
+
+    def _compute(self, pieces: list[Piece]) -> list[Tensor | Exception]:
+        """The network's log-probabilities (vocab,) after each piece; what cannot be computed fails alone."""
+        begun = time.perf_counter()
+        try:
+            return list(self.model.extend_pieces(pieces, self._cache))
+        except Exception as error:
+            if len(pieces) == 1:
+                return [error]
+        finally:
+            self.stats.forward_seconds += time.perf_counter() - begun
+        return [self._compute([piece])[0] for piece in pieces]
+
+    def _enter(self) -> _Row | None:
+        """Let the next request in line begin with what is known of its prompt, if there is room for it."""
+        if len(self._live) + len(self._entering) >= self.slots or not self._places:
+            return None
+        while (row := self._waiting.next) is not None:
+            if not row.finish_reason and self._comes_soon(row):
+                return None
+            self._waiting.take()
             if row.finish_reason:
                 self.stats.finished[row.finish_reason] += 1
                 continue
+            row.place = self._places.pop()
             source, length = self._prefixes.find(row.request.ids, row.request.chat)
             if length:
-                self._cache.copy_row(source, self.slots, length)
+                self._cache.copy_row(source, row.place, length)
                 row.length = length
             self.stats.lookups += 1
             self.stats.hits += bool(length)
             self.stats.cached_tokens += length
             self.stats.queue_times.append(time.monotonic() - row.submitted_at)
             self._entering.append(row)
-            return True
-        return False
+            return row
+        return None
+
+    def _comes_soon(self, row: _Row) -> bool:
+        """Whether what this request shares with everybody is just being computed: then it waits for that."""
+        shared = row.request.ids[: row.request.shared]
+        if len(shared) < WORTH_KEEPING:
+            return False
+        known = self._prefixes.longest(row.request.ids, row.request.chat)
+        return any(
+            common_length(shared, other.request.ids[: other.request.shared]) > known
+            for other in self._entering
+        )
 
     def _decode(self) -> None:
         """One token more for every live request."""
+        self._at_work = self._live
         if not self._live:
             return
         ids = torch.tensor([[row.generated[-1]] for row in self._live], device=self.model.device)
-        log_probs = self._extend(ids, [row.length for row in self._live])
+        begun = time.perf_counter()
+        if self._live != self._common_of:
+            self._common_of, self._common = list(self._live), _common(self._live)
+        starts = [row.length for row in self._live]
+        log_probs = self.model.extend(ids, starts, self._cache, common=self._common)
+        self.stats.forward_seconds += time.perf_counter() - begun
         assert log_probs is not None
         for row in self._live:
             row.length += 1
@@ -494,14 +569,6 @@ class Engine:
         self.stats.decode_steps += 1
         self.stats.decode_rows += len(self._live)
         self.stats.largest_batch = max(self.stats.largest_batch, len(self._live))
-
-    def _extend(
-        self, ids: Tensor, starts: list[int], first_row: int = 0, predict: bool = True
-    ) -> Tensor | None:
-        begun = time.perf_counter()
-        log_probs = self.model.extend(ids, starts, self._cache, first_row, predict=predict)
-        self.stats.forward_seconds += time.perf_counter() - begun
-        return log_probs
 
     def _remember(self, index: int, row: _Row) -> None:
         """Keep what a request has computed for its chat's next one."""
@@ -571,6 +638,7 @@ class Engine:
         for row in inside:
             _end_if_late(row, now)
         self._gone([row for row in inside if row.finish_reason])
+        self._places += [row.place for row in self._entering if row.finish_reason]
         self._entering[:] = (row for row in self._entering if not row.finish_reason)
         for i in reversed(range(len(self._live))):
             if self._live[i].finish_reason:
@@ -599,6 +667,17 @@ class Engine:
     def _fail(rows: Sequence[_Row], reason: str) -> None:
         for row in rows:
             row.end("error", EngineError(reason))
+
+
+def _common(rows: Sequence[_Row]) -> int:
+    """How many tokens all requests begin with that are nobody's secret; what else is alike must not show in time."""
+    heads = [row.request.ids[: row.request.shared] for row in rows]
+    return min(common_length(heads[0], head) for head in heads)
+
+
+def places_of(slots: int) -> int:
+    """How many prompts an engine of so many slots computes together."""
+    return max(1, min(ENTERING, slots // 2))
 
 
 def sample(log_probs: Tensor, request: Request, generator: torch.Generator) -> int:

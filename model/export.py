@@ -20,6 +20,13 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 
+CHAT_TEMPLATE = (
+    "{% for message in messages %}{{ 'Answer: ' if message.role == 'assistant' else '' }}{{ message.content }}"
+    "{{ '' if loop.last else '\\n\\n' }}{% endfor %}{{ '\\nAnswer:' }}"
+)
+"""What `model.decoders.transcript` writes, as a template: servers refuse a chat with a model that has none."""
+
+
 class ExportError(ValueError):
     """A checkpoint that no architecture of transformers can hold; the text says why."""
 
@@ -67,9 +74,16 @@ def export(model: GPT, tokenizer: Tokenizer, folder: Path, dtype: torch.dtype = 
     folder.mkdir(parents=True, exist_ok=True)
     exported.save_pretrained(folder)
     tokenizer.save(folder / "tokenizer.json")
-    words = {"tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": model.config.context}
+    words: dict[str, Any] = {
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "model_max_length": model.config.context,
+        "chat_template": CHAT_TEMPLATE,
+    }
     if {EOS, PAD} <= set(tokenizer.special_tokens):
-        words |= {"eos_token": EOS, "pad_token": PAD}
+        reply = {"defaults": {"role": "assistant"}, "start_anchor": "\nAnswer:"}
+        # Without it transformers' server looks for the marks of Qwen's own chats and sends the prompt back as well.
+        reply |= {"fields": {"content": {"close": EOS, "content": "text"}}}
+        words |= {"eos_token": EOS, "pad_token": PAD, "response_template": reply}
     (folder / "tokenizer_config.json").write_text(json.dumps(words, indent=1) + "\n", encoding="utf-8")
     return str(exported.config.architectures[0] if exported.config.architectures else type(exported).__name__)
 

@@ -10,6 +10,7 @@ B: rows, T: tokens of a row, n: new tokens of a row, S: visible tokens, C: width
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -87,6 +88,12 @@ class Cache:
                 rows, config.context + 1, config.pointer_width, device=device, dtype=dtype
             )
 
+    @property
+    def bytes(self) -> int:
+        """The memory of all rows."""
+        kept = (self.kv, self.ids, self.copy_keys)
+        return sum(x.numel() * x.element_size() for x in kept if x is not None)
+
     def copy_row(self, source: int, target: int, length: int) -> None:
         """Make the first `length` tokens of one row those of another."""
         self.kv[:, :, target, :, :length] = self.kv[:, :, source, :, :length]
@@ -95,11 +102,29 @@ class Cache:
             self.copy_keys[target, : length + 1] = self.copy_keys[source, : length + 1]
 
 
+LEAST_SPARED = 2000
+"""Tokens of keys, over all rows, from which on it pays to read once what all rows have in common."""
+
+
+class Piece(NamedTuple):
+    """New tokens of one row of a cache, which holds `start` tokens before them."""
+
+    row: int
+    start: int
+    ids: Sequence[int]
+
+
 class _Window:
     """The part of a cache that one call of `extend` writes to and reads: some rows, up to the longest of them."""
 
-    def __init__(self, cache: Cache, first_row: int, ids: Tensor, starts: Sequence[int]) -> None:
+    def __init__(
+        self, cache: Cache, first_row: int, ids: Tensor, starts: Sequence[int], common: int = 0
+    ) -> None:
         B, n = ids.shape
+        assert common <= min(starts)
+        # One reading of what all rows have in common must spare more than putting both parts together costs.
+        is_worth = n == 1 and ids.device.type == "cpu" and common * (B - 1) >= LEAST_SPARED
+        self.common = common if is_worth else 0
         longest = max(starts) + n
         assert first_row + B <= cache.rows and longest <= cache.length
         self.cache = cache
@@ -121,12 +146,96 @@ class _Window:
         values.transpose(1, 2)[self.row, self.positions] = v.to(keys.dtype)
         return keys[:, :, : self.span], values[:, :, : self.span]
 
+    def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """The attention of new queries (B, n, heads, D) to all visible keys, the new ones included; (B, n, heads, D)."""
+        B, n, H, D = q.shape
+        K = k.shape[2]
+        k, v = self.store(layer, k, v)
+        mask = self.mask[:, None]
+        if self.common:
+            return _attend_in_parts(q.view(B, K, H // K, D).type_as(k), k, v, mask, self.common).view(
+                B, 1, H, D
+            )
+        if n == 1:  # the heads that share keys are queries of one head: nothing is repeated in memory
+            y = F.scaled_dot_product_attention(q.view(B, K, H // K, D).type_as(k), k, v, attn_mask=mask)
+            return y.reshape(B, 1, H, D)
+        q = q.transpose(1, 2).type_as(k)
+        return F.scaled_dot_product_attention(q, k, v, attn_mask=mask, enable_gqa=H != K).transpose(1, 2)
+
     def store_copy_keys(self, copy_keys: Tensor) -> tuple[Tensor, Tensor]:
         """Add the new tokens to what can be copied; returns all keys (B, S, P) and their tokens (B, S)."""
         keys, ids = self.cache.copy_keys[self.rows], self.cache.ids[self.rows]
         keys[self.row, self.positions + 1] = copy_keys.to(keys.dtype)
         ids[self.row, self.positions] = self.ids
         return keys[:, : self.span], ids[:, : self.span]
+
+
+class _Pieces:
+    """What one call of `extend_pieces` writes to and reads: each piece its own row, exactly as far as it goes."""
+
+    def __init__(self, cache: Cache, pieces: Sequence[Piece], ids: Tensor) -> None:
+        self.cache = cache
+        self.ids = ids
+        self.pieces = pieces
+        self.ends = []
+        ticks, positions, self.masks = cache.ticks, [], []
+        for piece in pieces:
+            n, span = len(piece.ids), piece.start + len(piece.ids)
+            assert piece.row < cache.rows and span <= cache.length
+            positions.append(ticks[piece.start : span])
+            self.ends.append(n + (self.ends[-1] if self.ends else 0))
+            mask = None
+            if piece.start and n > 1:  # from the row's start on, SDPA's own causal mask is the right one
+                mask = torch.zeros(n, span, device=ids.device, dtype=cache.kv.dtype)
+                mask.masked_fill_(ticks[:span] > positions[-1][:, None], float("-inf"))
+            self.masks.append(mask)
+        self.positions = torch.cat(positions)[None]  # (1, N)
+
+    def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """See `_Window.attend`; here B is 1 and n all new tokens of all pieces."""
+        is_shared, out, begin = q.shape[2] != k.shape[2], [], 0
+        for piece, mask, end in zip(self.pieces, self.masks, self.ends, strict=True):
+            span = piece.start + end - begin
+            keys, values = self.cache.kv[layer, :, piece.row, :, :span]  # (kv_heads, S, D) each
+            keys[:, piece.start :] = k[0, begin:end].transpose(0, 1)
+            values[:, piece.start :] = v[0, begin:end].transpose(0, 1)
+            y = F.scaled_dot_product_attention(
+                q[:, begin:end].transpose(1, 2).type_as(keys), keys[None], values[None], attn_mask=mask,
+                is_causal=not piece.start, enable_gqa=is_shared,
+            )  # (1, heads, n, D)  # fmt: skip
+            out.append(y.transpose(1, 2))
+            begin = end
+        return torch.cat(out, dim=1)
+
+    def copy_scores(self, pointer: "Pointer", h: Tensor) -> list[tuple[Tensor, Tensor]]:
+        """Add the new tokens to what can be copied; of each piece's last token the scores (1, S) and the tokens."""
+        found, begin = [], 0
+        new, keys, ids = pointer.key(h)[0], self.cache.copy_keys, self.cache.ids  # (N, P)
+        for piece, end in zip(self.pieces, self.ends, strict=True):
+            span = piece.start + end - begin
+            keys[piece.row, piece.start + 1 : span + 1] = new[begin:end].to(keys.dtype)
+            ids[piece.row, piece.start : span] = self.ids[0, begin:end]
+            query = pointer.query(h[:, end - 1]).type_as(keys)  # (1, P)
+            scores = (query @ keys[piece.row, :span].T).float() * pointer.scale
+            found.append((scores, ids[piece.row, None, :span]))
+            begin = end
+        return found
+
+
+def _attend_in_parts(q: Tensor, k: Tensor, v: Tensor, mask: Tensor, common: int) -> Tensor:
+    """Attention of one new token a row, whose first `common` keys are the same in all rows and are read once.
+
+    q (B, kv_heads, heads / kv_heads, D); k, v (B, kv_heads, S, D); mask (B, 1, 1, S). The parts are weighted by
+    what their softmax would have summed to (Juravsky et al., "Hydragen", arXiv 2402.05099).
+    """
+    B, K, G, D = q.shape
+    attend = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
+    own, own_sum = attend(q, k[:, :, common:], v[:, :, common:], attn_mask=mask[..., common:])
+    together = q.transpose(0, 1).reshape(1, K, B * G, D)  # all rows are queries of the first one's keys
+    shared, shared_sum = attend(together, k[:1, :, :common], v[:1, :, :common])
+    shared = shared.reshape(K, B, G, D).transpose(0, 1)
+    weight = torch.sigmoid(shared_sum.reshape(K, B, G).transpose(0, 1) - own_sum.reshape(B, K, G))
+    return torch.lerp(own, shared, weight[..., None].type_as(own)).contiguous()
 
 
 class Attention(nn.Module):
@@ -145,7 +254,7 @@ class Attention(nn.Module):
         self.normalises = config.qk_norm
         self.out = nn.Linear(config.width, config.width, bias=False)
 
-    def forward(self, x: Tensor, rotation: tuple[Tensor, Tensor], window: _Window | None) -> Tensor:
+    def forward(self, x: Tensor, rotation: tuple[Tensor, Tensor], window: _Window | _Pieces | None) -> Tensor:
         B, n, C = x.shape
         H, K, D = self.heads, self.kv_heads, self.head_width
         qk, v = self.qkv(x).view(B, n, H + 2 * K, D).split((H + K, K), dim=2)  # (B, n, heads, D)
@@ -158,13 +267,7 @@ class Attention(nn.Module):
                 q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2), is_causal=True, enable_gqa=H != K
             )  # (B, heads, n, D)
             return self.out(y.transpose(1, 2).reshape(B, n, C))
-        k, v = window.store(self.layer, k, v)  # (B, kv_heads, S, D)
-        mask = window.mask[:, None]
-        if n == 1:  # the heads that share keys are queries of one head: nothing is repeated in memory
-            y = F.scaled_dot_product_attention(q.view(B, K, H // K, D).type_as(k), k, v, attn_mask=mask)
-        else:
-            q = q.transpose(1, 2).type_as(k)
-            y = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, enable_gqa=H != K).transpose(1, 2)
+        y = window.attend(self.layer, q, k, v)  # (B, n, heads, D)
         return self.out(y.reshape(B, n, C).type_as(x))
 
 
@@ -191,7 +294,7 @@ class Block(nn.Module):
         self.feed_forward_norm = nn.RMSNorm(config.width, eps=1e-6)
         self.feed_forward = SwiGLU(config)
 
-    def forward(self, x: Tensor, rotation: tuple[Tensor, Tensor], window: _Window | None) -> Tensor:
+    def forward(self, x: Tensor, rotation: tuple[Tensor, Tensor], window: _Window | _Pieces | None) -> Tensor:
         x = x + self.attention(self.attention_norm(x), rotation, window)
         return x + self.feed_forward(self.feed_forward_norm(x))
 
@@ -272,6 +375,10 @@ class GPT(nn.Module):
         """An empty cache for this network, on its device and in its precision."""
         return Cache(self.config, rows, self.device, self.embedding.weight.dtype)
 
+    def row_bytes(self) -> int:
+        """Memory of one row of a cache."""
+        return self.make_cache(1).bytes
+
     def forward(self, ids: Tensor, wanted: Tensor | None = None) -> Tensor:
         """Log-probabilities of the token after each position of whole sequences.
 
@@ -295,15 +402,21 @@ class GPT(nn.Module):
         return log_probs.view(B, T, -1) if wanted is None else log_probs
 
     def extend(
-        self, ids: Tensor, starts: Sequence[int], cache: Cache, first_row: int = 0, predict: bool = True
+        self,
+        ids: Tensor,
+        starts: Sequence[int],
+        cache: Cache,
+        first_row: int = 0,
+        predict: bool = True,
+        common: int = 0,
     ) -> Tensor | None:
         """Add n new tokens to each of B neighbouring rows of a cache.
 
         ids (B, n): the new tokens; starts: how many tokens each of the rows already holds;
-        first_row: the row of the cache that ids[0] belongs to.
+        first_row: the row of the cache that ids[0] belongs to; common: how many tokens all rows begin with alike.
         Returns the log-probabilities (B, vocab) of the token after the last new one, or None if not to predict.
         """
-        window = _Window(cache, first_row, ids, starts)
+        window = _Window(cache, first_row, ids, starts, common)
         rotation = (
             self.cos[window.positions, None],
             self.sin[window.positions, None],
@@ -321,12 +434,34 @@ class GPT(nn.Module):
             log_probs = self.pointer.mix(log_probs, last, scores + window.mask[:, -1], seen)
         return log_probs
 
+    def extend_pieces(self, pieces: Sequence[Piece], cache: Cache) -> Tensor:
+        """Add new tokens to several rows, to each as many as it has: the layers see all of them as one batch.
+
+        Returns the log-probabilities (number of pieces, vocab) of the token after the last of each piece.
+        """
+        ids = torch.tensor([[id for piece in pieces for id in piece.ids]], device=self.device)  # (1, N)
+        window = _Pieces(cache, pieces, ids)
+        rotation = self.cos[window.positions, None], self.sin[window.positions, None]
+        h = self._states(ids, rotation, window)  # (1, N, C)
+        last = h[0, torch.tensor(window.ends, device=self.device) - 1]  # (pieces, C)
+        log_probs = self._words(last)
+        if self.pointer is None:
+            return log_probs
+        return torch.cat(
+            [
+                self.pointer.mix(log_probs[i : i + 1], last[i : i + 1], scores, seen)
+                for i, (scores, seen) in enumerate(window.copy_scores(self.pointer, h))
+            ]
+        )
+
     def states(self, ids: Tensor) -> Tensor:
         """The last states (B, T, C) of whole sequences ids (B, T), before the vocabulary: for heads of another kind."""
         T = ids.shape[1]
         return self._states(ids, (self.cos[:T, None], self.sin[:T, None]), None)
 
-    def _states(self, ids: Tensor, rotation: tuple[Tensor, Tensor], window: _Window | None) -> Tensor:
+    def _states(
+        self, ids: Tensor, rotation: tuple[Tensor, Tensor], window: _Window | _Pieces | None
+    ) -> Tensor:
         x = self.embedding(ids)
         for block in self.blocks:
             x = block(x, rotation, window)

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from model.gpt import GPT
 
-MANY_ROWS = 6
+MANY_ROWS = 48
 """Rows of input from which on oneDNN's kernel is the faster one."""
 
 WORTH_TRYING = 8_000_000

@@ -361,11 +361,13 @@ class Catalogue:
         k: int = 3,
         exclude: Collection[str] = (),
         taste: np.ndarray | None = None,
+        per_category: int | None = None,
     ) -> list[Product]:
         """Products in stock that fit a wish, best first, then others from the same shelf; none if its words fit nothing.
 
         A wish that says only how much or for whom gets the most popular ones within its limits. `taste` (products,):
-        how much the customer is likely to want each, one more ranking among those that fit.
+        how much the customer is likely to want each, one more ranking among those that fit. `per_category`: at most
+        so many of a category, more only where what fits is of too few categories to make k of them.
         """
         parsed = parse_wish(wish)
         allowed = self.allowed(parsed)
@@ -375,12 +377,12 @@ class Catalogue:
         if _PERSON.search(text):
             text = _PERSON.sub(" ", text) + _AS_GIFT[language]
         if not _grams(text):
-            return self._take(popularity * allowed, k)
+            return [self._products[i] for i in self._of_each(popularity * allowed, k, per_category)]
         words, grams = self._racks[language].scores(text)
         matched = (words > 0) | (grams > 0)
         weight = _POPULARITY_WEIGHT if taste is None else _TASTE_WEIGHT
         fused = _fuse((words, grams, popularity * matched), (1, 1, weight))
-        found = _best(fused * allowed, k)
+        found = self._of_each(fused * allowed, k, per_category)
         if len(found) < k and matched.any():  # the rest from the shelf of what fits best, at whatever price
             shelf = self._products[int(np.argmax(fused))].category
             allowed &= [product.category == shelf for product in self._products]
@@ -427,6 +429,21 @@ class Catalogue:
         if taste is not None:
             likeness = likeness + _fuse((taste * (likeness > 0),), (_TASTE_WEIGHT,))
         return self._take(likeness, k)
+
+    def _of_each(self, scores: np.ndarray, k: int, per_category: int | None) -> list[int]:
+        """Places of the k best, at most `per_category` of a category as long as there are enough categories."""
+        if per_category is None:
+            return _best(scores, k)
+        places = _best(scores, len(scores))
+        kinds = [self._products[place].category for place in places]
+        most = max(per_category, -(-k // max(1, len(set(kinds)))))
+        taken: dict[str, int] = {}
+        found = []
+        for place, kind in zip(places, kinds, strict=True):
+            taken[kind] = taken.get(kind, 0) + 1
+            if taken[kind] <= most and len(found) < k:
+                found.append(place)
+        return found
 
     def _take(self, scores: np.ndarray, k: int) -> list[Product]:
         return [self._products[i] for i in _best(scores, k)]

@@ -1,6 +1,7 @@
 """How long a suggestion takes over a large catalogue, with everything that is done for it but the words of a wish.
 
-The network has random weights and the shape of a trained one: the time does not depend on what it has learned.
+The network has random weights and the shape of a trained one, and both tables are blended in: the time does not
+depend on what it has learned.
 """
 
 import time
@@ -9,14 +10,18 @@ from random import Random
 
 import numpy as np
 import torch
+from scipy import sparse
 
 from model.knowledge import Catalogue
+from model.neighbours import Neighbours
 from model.recommender import BehaviourConfig, BehaviourGPT, Recommender
 from model.shop import OrderList, Product, ProductText, Profile, Shop
 from model.suggester import Request, Suggester
+from model.transitions import Transitions
 from model.types import CustomerEvent
 
 _CATEGORIES = 200
+_ENTRIES = 50
 _EVENTS = 40
 _ACTIONS = ("buy", "dislike", "like", "view")
 
@@ -71,5 +76,22 @@ def _suggester(items: int, width: int, rng: Random) -> Suggester:
     shop = Shop(Profile(name={"en": "Shop"}, currency="EUR"), products, (), OrderList(()))
     torch.manual_seed(1)
     model = BehaviourGPT(BehaviourConfig(items, len(_ACTIONS), words=0, width=width))
-    recommender = Recommender(model, [product.id for product in products], _ACTIONS)
+    recommender = Recommender(
+        model,
+        [product.id for product in products],
+        _ACTIONS,
+        transitions=Transitions(_table(items)),
+        blend=0.3,
+        neighbours=Neighbours(_table(items), sharpness=2.0),
+        share=0.2,
+    )
     return Suggester(shop, Catalogue(shop, ()), recommender)
+
+
+def _table(items: int) -> sparse.csr_matrix:
+    """A random table of items by items, with as many entries in a row as real ones have."""
+    generator = np.random.default_rng(1)
+    columns = generator.integers(0, items, items * _ENTRIES)
+    values = generator.random(items * _ENTRIES)
+    starts = np.arange(0, items * _ENTRIES + 1, _ENTRIES)
+    return sparse.csr_matrix((values, columns, starts), shape=(items, items))

@@ -32,12 +32,22 @@ class Prefixes:
     def __len__(self) -> int:
         return len(self._kept)
 
+    def longest(self, ids: Sequence[int], chat: Hashable) -> int:
+        """How many tokens of `ids` `find` would find; nothing counts as used."""
+        return self._look_up(ids, chat)[1]
+
     def find(self, ids: Sequence[int], chat: Hashable) -> tuple[int, int]:
         """The row with the longest common prefix of `ids` that this chat may see, and that length (0: none).
 
         At least one token of `ids` is left over, because the network must see one to say what follows.
         """
         self._forget_old()
+        found, longest = self._look_up(ids, chat)
+        if longest:
+            self._touch(found)
+        return found, longest
+
+    def _look_up(self, ids: Sequence[int], chat: Hashable) -> tuple[int, int]:
         wanted = tuple(ids[:-1])
         rows = [row for row, kept in self._kept.items() if kept.chat is None]
         if chat is not None and chat in self._of_chat:
@@ -46,8 +56,6 @@ class Prefixes:
         for row in rows:
             if (length := common_length(self._kept[row].ids, wanted)) > longest:
                 found, longest = row, length
-        if longest:
-            self._touch(found)
         return found, longest
 
     def place(self, ids: Sequence[int], chat: Hashable) -> int | None:

@@ -151,21 +151,36 @@ def rank(score: Score, cases: Sequence[Case], seen: Seen) -> Ranks:
     first = []
     for start in range(0, len(cases), ROWS):
         some = cases[start : start + ROWS]
-        scores = np.asarray(score(some), dtype=np.float32)
-        if seen == "exclude":
-            for row, case in enumerate(some):
-                scores[row, case.history.items] = -np.inf
+        scores = _ranked(score, some, seen)
+        places += _places(scores, some)
         k = min(max(CUTS), scores.shape[1])
-        for row, case in enumerate(some):
-            line = scores[row]
-            ahead = [
-                np.count_nonzero(line > line[item]) + np.count_nonzero(line[:item] == line[item])
-                for item in case.right
-            ]
-            places.append(np.sort(ahead) + 1)
+        for line in scores:
             top = np.argpartition(-line, k - 1)[:k]
             first.append(top[np.argsort(-line[top], kind="stable")][:10])
     return Ranks(tuple(places), np.array(first))
+
+
+def _ranked(score: Score, cases: Sequence[Case], seen: Seen) -> np.ndarray:
+    """The scores of some cases, (B, items), with what is not ranked at the very end."""
+    scores = np.array(score(cases), dtype=np.float32)
+    if seen == "exclude":
+        for row, case in enumerate(cases):
+            scores[row, case.history.items] = -np.inf
+    return scores
+
+
+def _places(scores: np.ndarray, cases: Sequence[Case]) -> list[np.ndarray]:
+    """The places of the right items from 1 on, sorted; equal scores in the order of the items' numbers."""
+    return [
+        np.sort(
+            [
+                np.count_nonzero(line > line[item]) + np.count_nonzero(line[:item] == line[item])
+                for item in case.right
+            ]
+        )
+        + 1
+        for line, case in zip(scores, cases, strict=True)
+    ]
 
 
 def measure(ranks: Ranks) -> dict[str, np.ndarray]:
@@ -240,7 +255,10 @@ def interval(values: np.ndarray, seed: int = 1) -> tuple[float, float]:
 
 def quick_ndcg(score: Score, cases: Sequence[Case], seen: Seen, k: int = 10) -> float:
     """The mean NDCG@k alone, for validation during training."""
-    ranks = rank(score, cases, seen)
     gains = 1 / np.log2(np.arange(2, k + 2))
-    found = [gains[places[places <= k] - 1].sum() / gains[: len(places)].sum() for places in ranks.places]
+    found = []
+    for start in range(0, len(cases), ROWS):
+        some = cases[start : start + ROWS]
+        for places in _places(_ranked(score, some, seen), some):
+            found.append(gains[places[places <= k] - 1].sum() / gains[: len(places)].sum())
     return float(np.mean(found)) if found else 0.0

@@ -30,10 +30,14 @@ from torch import Tensor, nn
 from model.checkpoint import CheckpointError
 from model.gpt import rotate
 from model.interactions import NEGATIVE_ACTIONS, Events
+from model.neighbours import Neighbours
 from model.transitions import Transitions
 
 FULL_SOFTMAX = 50_000
 """Up to so many items training computes the whole softmax, above a sample of it."""
+
+DRAWN = 1024
+"""How many items that sample has."""
 
 GAPS = 30
 """Buckets of time between events: the power of two of the seconds, the last for unknown."""
@@ -80,12 +84,11 @@ class Batch(NamedTuple):
 
 
 class _Attention(nn.Module):
-    """Causal self-attention with rotary positions."""
+    """Causal self-attention with rotary positions. No dropout in it: that costs a third of a step on a CPU."""
 
     def __init__(self, config: BehaviourConfig) -> None:
         super().__init__()
         self.heads = config.heads
-        self.dropout = config.dropout
         self.qkv = nn.Linear(config.width, 3 * config.width, bias=False)
         self.out = nn.Linear(config.width, config.width, bias=False)
 
@@ -94,9 +97,8 @@ class _Attention(nn.Module):
         q, k, v = self.qkv(x).view(B, T, 3, self.heads, C // self.heads).unbind(2)  # (B, T, heads, D)
         q, k = rotate(q, rotation), rotate(k, rotation)
         y = F.scaled_dot_product_attention(
-            q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2), is_causal=True,
-            dropout_p=self.dropout if self.training else 0.0,
-        )  # (B, heads, T, D)  # fmt: skip
+            q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2), is_causal=True
+        )  # (B, heads, T, D)
         return self.out(y.transpose(1, 2).reshape(B, T, C))
 
 
@@ -174,7 +176,7 @@ class BehaviourGPT(nn.Module):
 
 
 def loss_of(
-    states: Tensor, vectors: Tensor, targets: Tensor, frequency: Tensor | None = None, negatives: int = 1024
+    states: Tensor, vectors: Tensor, targets: Tensor, frequency: Tensor | None = None, negatives: int = DRAWN
 ) -> Tensor:
     """The mean cross-entropy of N predictions: states (N, C), targets (N,).
 
@@ -227,9 +229,9 @@ class RecommenderError(CheckpointError):
 
 
 class Recommender:
-    """A trained network over named items: it scores histories, blended with transition counts by `blend`.
+    """A trained network over named items: it scores histories, blended with what validation found to help.
 
-    blend: weight of the transition counts, fitted on validation; 0 for none.
+    blend, share: weights of the transition counts, and then of the neighbours; 0 for none.
     """
 
     def __init__(
@@ -240,12 +242,15 @@ class Recommender:
         transitions: Transitions | None = None,
         blend: float = 0.0,
         run: Mapping[str, Any] | None = None,
+        neighbours: Neighbours | None = None,
+        share: float = 0.0,
     ) -> None:
         self.model = model.eval().requires_grad_(False)
         self.items, self.actions = tuple(items), tuple(actions)
         self.number = {item: number for number, item in enumerate(self.items)}
         self._action = {action: number for number, action in enumerate(self.actions)}
         self.transitions, self.blend, self.run = transitions, blend, run or {}
+        self.neighbours, self.share = neighbours, share
         self.vectors = model.vectors().detach()  # (n, C)
         self.directions = F.normalize(self.vectors, dim=-1)
 
@@ -272,26 +277,25 @@ class Recommender:
 
     @torch.inference_mode()
     def scores(
-        self, histories: Sequence[Events], next_basket: bool = False, blend: float | None = None
+        self, histories: Sequence[Events], next_basket: bool = False, alone: bool = False
     ) -> np.ndarray:
-        """Probabilities of every item being next, (B, n), for histories that are not empty."""
-        blend = self.blend if blend is None else blend
-        network = (self.states(histories, next_basket) @ self.vectors.T).softmax(-1).cpu().numpy()
-        if not blend or self.transitions is None:
-            return network
-        return mixed(network, self.transitions.scores([history.items for history in histories]), blend)
+        """Probabilities of every item being next, (B, n), for histories that are not empty. `alone`: no blend."""
+        scores = (self.states(histories, next_basket) @ self.vectors.T).softmax(-1).cpu().numpy()
+        items = [history.items for history in histories]
+        if self.transitions is not None and self.blend and not alone:
+            scores = mixed(scores, self.transitions.scores(items), self.blend)
+        if self.neighbours is not None and self.share and not alone:
+            scores = mixed(scores, self.neighbours.scores(items), self.share)
+        return scores
 
     def save(self, folder: Path, dtype: torch.dtype = torch.float16) -> None:
         """Write the checkpoint. Each file is replaced whole, the shape last."""
         folder.mkdir(parents=True, exist_ok=True)
         tensors = {name: tensor.to("cpu", dtype) for name, tensor in self.model.state_dict().items()}
         if self.transitions is not None and self.blend:
-            table = self.transitions.table
-            tensors |= {
-                "transitions.values": torch.from_numpy(table.data.astype(np.float16)),
-                "transitions.columns": torch.from_numpy(table.indices.astype(np.int32)),
-                "transitions.rows": torch.from_numpy(table.indptr.astype(np.int32)),
-            }
+            tensors |= _tensors_of("transitions", self.transitions.table)
+        if self.neighbours is not None and self.share:
+            tensors |= _tensors_of("neighbours", self.neighbours.table)
         tensors["words"], tensors["starts"] = self.model.words.int().cpu(), self.model.starts.int().cpu()
         weights = serialize({name: tensor.contiguous() for name, tensor in tensors.items()})
         config = {
@@ -301,6 +305,8 @@ class Recommender:
             "actions": self.actions,
             "blend": self.blend,
             "decay": self.transitions.decay if self.transitions else None,
+            "share": self.share,
+            "sharpness": self.neighbours.sharpness if self.neighbours else None,
             "weights_sha256": hashlib.sha256(weights).hexdigest(),
             "items": self.items,
         }
@@ -331,7 +337,9 @@ class Recommender:
                 raise ValueError("another kind or format of checkpoint")
             shape = BehaviourConfig(**config["model"])
             items, actions = list(config["items"]), list(config["actions"])
-            blend, decay, digest = float(config["blend"]), config["decay"], config["weights_sha256"]
+            digest = config["weights_sha256"]
+            blend, decay = float(config["blend"]), float(config["decay"] or 0.0)
+            share, sharpness = float(config.get("share", 0.0)), float(config.get("sharpness") or 1.0)
             if len(items) != shape.items or len(actions) != shape.actions:
                 raise ValueError("items or actions are missing")
         except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -344,49 +352,67 @@ class Recommender:
                 f"{folder / 'model.safetensors'} is damaged or belongs to another config.json. Copy the folder again."
             )
         try:
-            return cls._assemble(
-                deserialize(data), shape, items, actions, blend, decay, run, device, new_items
+            tensors = deserialize(data)
+            transitions = _table_of("transitions", tensors)
+            neighbours = _table_of("neighbours", tensors)
+            model, items = _assemble(tensors, shape, items, new_items)
+            return cls(
+                model.to(device),
+                items,
+                actions,
+                Transitions(_widened(transitions, len(items)), decay) if transitions is not None else None,
+                blend,
+                run,
+                Neighbours(_widened(neighbours, len(items)), sharpness) if neighbours is not None else None,
+                share,
             )
         except (SafetensorError, RuntimeError, KeyError) as error:
             raise RecommenderError(
                 f"{folder / 'model.safetensors'} does not fit config.json ({error}). Copy the folder again."
             ) from None
 
-    @classmethod
-    def _assemble(
-        cls,
-        tensors: dict[str, Tensor],
-        shape: BehaviourConfig,
-        items: list[str],
-        actions: list[str],
-        blend: float,
-        decay: float | None,
-        run: Mapping[str, Any],
-        device: torch.device | str,
-        new_items: Mapping[str, Sequence[str]] | None,
-    ) -> "Recommender":
-        flat, starts = tensors.pop("words").tolist(), tensors.pop("starts").tolist()
-        words = [flat[a:b] for a, b in zip(starts, [*starts[1:], len(flat)], strict=True)] if flat else []
-        parts = [tensors.pop(f"transitions.{name}", None) for name in ("values", "columns", "rows")]
-        if words and new_items:
-            known = set(items)
-            added = {item: some for item, some in new_items.items() if item not in known}
-            items = items + list(added)
-            words += [hash_words(some, shape.words) for some in added.values()]
-            blank = torch.zeros(len(added), shape.width, dtype=tensors["item.weight"].dtype)
-            tensors["item.weight"] = torch.cat([tensors["item.weight"], blank])
-            shape = BehaviourConfig(**{**asdict(shape), "items": len(items)})
-        model = BehaviourGPT(shape, words)
-        model.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
-        transitions = None
-        if all(part is not None for part in parts):
-            values, columns, rows = (part.numpy() for part in parts)
-            rows = np.concatenate([rows, np.full(len(items) - (len(rows) - 1), rows[-1], dtype=rows.dtype)])
-            table = sparse.csr_matrix(
-                (values.astype(np.float64), columns, rows), shape=(len(items), len(items))
-            )
-            transitions = Transitions(table, decay or 0.0)
-        return cls(model.to(device), items, actions, transitions, blend, run)
+
+def _assemble(
+    tensors: dict[str, Tensor],
+    shape: BehaviourConfig,
+    items: list[str],
+    new_items: Mapping[str, Sequence[str]] | None,
+) -> tuple[BehaviourGPT, list[str]]:
+    """The network, with the new items where it knows words, and all items' names."""
+    flat, starts = tensors.pop("words").tolist(), tensors.pop("starts").tolist()
+    words = [flat[a:b] for a, b in zip(starts, [*starts[1:], len(flat)], strict=True)] if flat else []
+    if words and new_items:
+        known = set(items)
+        added = {item: some for item, some in new_items.items() if item not in known}
+        items = items + list(added)
+        words += [hash_words(some, shape.words) for some in added.values()]
+        blank = torch.zeros(len(added), shape.width, dtype=tensors["item.weight"].dtype)
+        tensors["item.weight"] = torch.cat([tensors["item.weight"], blank])
+        shape = BehaviourConfig(**{**asdict(shape), "items": len(items)})
+    model = BehaviourGPT(shape, words)
+    model.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
+    return model, items
+
+
+def _tensors_of(name: str, table: sparse.csr_matrix) -> dict[str, Tensor]:
+    return {
+        f"{name}.values": torch.from_numpy(table.data.astype(np.float16)),
+        f"{name}.columns": torch.from_numpy(table.indices.astype(np.int32)),
+        f"{name}.rows": torch.from_numpy(table.indptr.astype(np.int32)),
+    }
+
+
+def _table_of(name: str, tensors: dict[str, Tensor]) -> tuple[np.ndarray, ...] | None:
+    """Values, columns and rows of a table, taken out of the tensors; None if it is not among them."""
+    parts = [tensors.pop(f"{name}.{part}", None) for part in ("values", "columns", "rows")]
+    return None if any(part is None for part in parts) else tuple(part.numpy() for part in parts)
+
+
+def _widened(parts: tuple[np.ndarray, ...], items: int) -> sparse.csr_matrix:
+    """A table of items by items with empty rows for those that came later."""
+    values, columns, rows = parts
+    rows = np.concatenate([rows, np.full(items + 1 - len(rows), rows[-1], dtype=rows.dtype)])
+    return sparse.csr_matrix((values.astype(np.float64), columns, rows), shape=(items, items))
 
 
 def mixed(network: np.ndarray, counts: np.ndarray, blend: float) -> np.ndarray:

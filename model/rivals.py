@@ -5,16 +5,13 @@ model may know at that moment: the whole history of a case. Networks are in `mod
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
 
 import numpy as np
 from scipy import sparse
 
+from model.neighbours import EASE_ITEMS, ease_weights, incidence
 from model.ranking import Case, Score, Split, quick_ndcg
 from model.transitions import Transitions
-
-_EASE_ITEMS = 15_000
-"""EASE inverts a matrix of items by items; above so many it is left out."""
 
 _RECENT = 0.05
 """Recent popularity counts the latest 5 % of the training events."""
@@ -49,7 +46,7 @@ def item_knn(cut: Split) -> Score:
     """Items like those in the history, by the cosine of their users (implicit's CosineRecommender)."""
     from implicit.nearest_neighbours import CosineRecommender
 
-    users = _matrix([events.items for events in cut.train], len(cut.data.items))
+    users = incidence([events.items for events in cut.train], len(cut.data.items))
 
     def fit(neighbours: int) -> Score:
         model = CosineRecommender(K=neighbours, num_threads=1)
@@ -63,7 +60,7 @@ def als(cut: Split) -> Score:
     """Matrix factorisation by alternating least squares (implicit); factors of a history are solved for anew."""
     from implicit.als import AlternatingLeastSquares
 
-    users = _matrix([events.items for events in cut.train], len(cut.data.items))
+    users = incidence([events.items for events in cut.train], len(cut.data.items))
 
     def fit(regularisation: float) -> Score:
         model = AlternatingLeastSquares(
@@ -85,7 +82,7 @@ def bpr(cut: Split) -> Score:
     """Matrix factorisation by Bayesian personalised ranking (implicit); a user's factors are those of the training."""
     from implicit.bpr import BayesianPersonalizedRanking
 
-    users = _matrix([events.items for events in cut.train], len(cut.data.items))
+    users = incidence([events.items for events in cut.train], len(cut.data.items))
 
     def fit(rate: float) -> Score:
         model = BayesianPersonalizedRanking(
@@ -101,15 +98,12 @@ def bpr(cut: Split) -> Score:
 def ease(cut: Split) -> Score:
     """EASE^R, the closed form of a linear autoencoder without its diagonal (Steck, arXiv 1905.03375)."""
     n = len(cut.data.items)
-    if n > _EASE_ITEMS:
-        raise RivalError(f"EASE needs a dense matrix of {n:,} by {n:,} items; left out above {_EASE_ITEMS:,}")
-    users = _matrix([events.items for events in cut.train], n)
-    gram = (users.T @ users).toarray().astype(np.float32)
+    if n > EASE_ITEMS:
+        raise RivalError(f"EASE needs a dense matrix of {n:,} by {n:,} items; left out above {EASE_ITEMS:,}")
+    users = incidence([events.items for events in cut.train], n)
 
     def fit(regularisation: float) -> Score:
-        inverse = np.linalg.inv(gram + regularisation * np.eye(n, dtype=np.float32))
-        weights = inverse / -np.diag(inverse)
-        np.fill_diagonal(weights, 0)
+        weights = ease_weights(users, regularisation)
         return lambda cases: _histories(cases, n) @ weights
 
     return _best(cut, map(fit, (100.0, 400.0)))
@@ -143,15 +137,4 @@ def _best(cut: Split, candidates: Iterable[Score]) -> Score:
 
 
 def _histories(cases: Sequence[Case], items: int) -> sparse.csr_matrix:
-    return _matrix([case.history.items for case in cases], items)
-
-
-def _matrix(histories: Sequence[np.ndarray], items: int) -> Any:
-    """Who used what, (users, items), ones."""
-    rows = np.repeat(np.arange(len(histories)), [len(history) for history in histories])
-    columns = np.concatenate(histories) if len(histories) else np.zeros(0, dtype=np.int64)
-    matrix = sparse.csr_matrix(
-        (np.ones(len(rows), dtype=np.float32), (rows, columns)), shape=(len(histories), items)
-    )
-    matrix.data[:] = 1
-    return matrix
+    return incidence([case.history.items for case in cases], items)

@@ -1,14 +1,15 @@
 """The networks that the behaviour GPT is measured against: GRU4Rec, LSTM, SASRec with two losses, BERT4Rec.
 
 All have the width, layers, context, batches, averaging, validation and patience of the behaviour GPT, and see items
-only. GRU4Rec (Hidasi et al. 2016) with cross-entropy over all items; SASRec (Kang and McAuley 2018) with its own
-binary loss against one drawn item, and with cross-entropy (Klenitskiy and Vasilev 2023); BERT4Rec (Sun et al. 2019).
+only. GRU4Rec (Hidasi et al. 2016) with cross-entropy over all items, or over drawn ones where the behaviour GPT has
+that; SASRec (Kang and McAuley 2018) with its own binary loss against one drawn item, and with cross-entropy
+(Klenitskiy and Vasilev 2023); BERT4Rec (Sun et al. 2019).
 """
 
 import copy
 import time
 from collections.abc import Callable, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -17,7 +18,8 @@ from torch import Tensor, nn
 
 from model.interactions import Events
 from model.ranking import Case, Score, Split, quick_ndcg
-from model.train_behaviour import Settings, batches_of, rows_for, shape_for
+from model.recommender import loss_of
+from model.train_behaviour import Settings, batches_of, rows_for, sampling, shape_for, why_stopped
 
 Kind = Literal["gru4rec", "lstm", "sasrec-bce", "sasrec-ce", "bert4rec"]
 NETWORKS: tuple[Kind, ...] = ("gru4rec", "lstm", "sasrec-bce", "sasrec-ce", "bert4rec")
@@ -46,6 +48,7 @@ class _Network(nn.Module):
             block = nn.TransformerEncoderLayer(
                 width, heads, 2 * width, dropout, activation="gelu", batch_first=True, norm_first=True
             )
+            block.self_attn.dropout = 0.0  # as in ours, so that both get as many steps
             self.body = nn.TransformerEncoder(block, layers, enable_nested_tensor=False)
 
     def forward(self, ids: Tensor) -> Tensor:
@@ -62,7 +65,7 @@ class _Network(nn.Module):
 
 def fit_network(
     kind: Kind, cut: Split, settings: Settings, clock: Callable[[], float] = time.monotonic
-) -> tuple[Score, dict[str, float]]:
+) -> tuple[Score, dict[str, float | str]]:
     """Train one network within the limits of the behaviour GPT's; its scorer, and how long it took."""
     torch.manual_seed(settings.seed)
     torch.set_num_threads(settings.threads)
@@ -79,13 +82,14 @@ def fit_network(
     windows = sum(-(-max(0, len(events) - 1) // shape.context) for events in cut.train)
     rows = settings.rows or rows_for(windows)
     cases = cut.validation[:: max(1, len(cut.validation) // settings.validation_cases)]
+    sample = sampling(cut, settings)
     began = clock()
     limit = 60 * settings.minutes if settings.minutes else float("inf")
     while epochs < settings.epochs and since < settings.patience and clock() - began < limit:
         generator = np.random.default_rng([settings.seed, epochs])
         model.train()
         for some in batches_of(cut, shape.context, rows, generator):
-            loss = _loss(model, some, generator, settings.device)
+            loss = _loss(model, some, generator, settings.device, sample)
             for group in optimiser.param_groups:
                 group["lr"] = settings.learning_rate * min(1.0, (step + 1) / settings.warmup_steps)
             optimiser.zero_grad(set_to_none=True)
@@ -106,15 +110,22 @@ def fit_network(
         else:
             since += 1
     average.load_state_dict(best)
-    figures = {
+    figures: dict[str, float | str] = {
         "epochs": epochs,
         "seconds": round(clock() - began, 1),
+        "stopped_by": why_stopped(epochs, since, settings),
         "validation_ndcg@10": round(best_ndcg, 5),
     }
     return _scorer(average, shape.context), figures
 
 
-def _loss(model: _Network, windows: Sequence[Events], generator: np.random.Generator, device: str) -> Tensor:
+def _loss(
+    model: _Network,
+    windows: Sequence[Events],
+    generator: np.random.Generator,
+    device: str,
+    sample: Sequence[Any],
+) -> Tensor:
     n, kind = model.items, model.kind
     if kind == "bert4rec":
         ids = _padded([window.items for window in windows], n).to(device)
@@ -124,13 +135,13 @@ def _loss(model: _Network, windows: Sequence[Events], generator: np.random.Gener
         final = torch.from_numpy(generator.random(len(windows))).to(device) < 0.5
         chosen[torch.arange(len(ids)), last] |= final | (chosen.sum(1) == 0)
         states = model(ids.masked_fill(chosen, n + 1))[chosen]
-        return F.cross_entropy(states @ model.item.weight[:n].T, ids[chosen])
+        return loss_of(states, model.item.weight[:n], ids[chosen], *sample)
     ids = _padded([window.items[:-1] for window in windows], n).to(device)
     targets = _padded([window.items[1:] for window in windows], n).to(device)
     real = ids != n
     states, targets = model(ids)[real], targets[real]
     if kind != "sasrec-bce":
-        return F.cross_entropy(states @ model.item.weight[:n].T, targets)
+        return loss_of(states, model.item.weight[:n], targets, *sample)
     drawn = torch.from_numpy(generator.integers(0, n, len(targets))).to(device)
     right = (states * model.item(targets)).sum(-1)
     wrong = (states * model.item(drawn)).sum(-1)

@@ -2,12 +2,13 @@
 
 Never suggested, whatever the scores: what is out of stock, what the customer bought, does not want or has had before
 them lately, what the wish's limits forbid. Then variety: maximal marginal relevance, at most two of a category unless
-the customer named what they want. Newcomers get popular things of several kinds. Knows the shop and the catalogue,
+what is wanted comes in too few. Newcomers get popular things of several kinds. Knows the shop and the catalogue,
 no chat and no language model.
 """
 
 import time
-from collections.abc import Collection, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -97,15 +98,29 @@ class Suggester:
 
     def suggest(self, request: Request) -> list[Suggestion]:
         """At most k suggestions, best first."""
-        events = self.history(request)
+        return self.suggest_many([request])[0]
+
+    def suggest_many(self, requests: Sequence[Request]) -> list[list[Suggestion]]:
+        """The suggestions of each of several customers, whose histories the network reads in one step."""
+        histories = [self.history(request) for request in requests]
+        tastes = self.tastes(histories)
+        return [
+            self._choose(request, events, taste)
+            for request, events, taste in zip(requests, histories, tastes, strict=True)
+        ]
+
+    def _choose(
+        self, request: Request, events: Sequence[CustomerEvent], taste: np.ndarray | None
+    ) -> list[Suggestion]:
         allowed = self._allowed(request, events)
         parsed = parse_wish(request.wish)
-        taste = self.taste(events)
         if request.about:
             chosen = self._alike(request, allowed, taste)
         elif request.wish.strip() and not says_only_limits(parsed):
             banned = {self._shop.products[place].id for place in np.flatnonzero(~allowed)}
-            found = self._catalogue.search(request.wish, request.language, request.k, banned, taste)
+            found = self._catalogue.search(
+                request.wish, request.language, request.k, banned, taste, PER_CATEGORY
+            )
             return [Suggestion(product) for product in found]
         else:
             allowed &= self._catalogue.allowed(parsed)
@@ -118,7 +133,7 @@ class Suggester:
                 alike = self._alike(
                     Request(request.language, about=last.product_id, k=request.k), allowed, None
                 )
-                chosen = (alike + [place for place in chosen if place not in alike])[: request.k]
+                chosen = self._capped(dict.fromkeys([*alike, *chosen]), allowed, request.k)
         return [Suggestion(self._shop.products[place], self._because(place, events)) for place in chosen]
 
     def history(self, request: Request) -> list[CustomerEvent]:
@@ -130,15 +145,21 @@ class Suggester:
         ]
         return sorted([*bought, *request.events], key=lambda event: event.at)
 
-    def taste(self, events: Sequence[CustomerEvent]) -> np.ndarray | None:
-        """The probability of each product being next, (products,), or None for a newcomer."""
-        if self._recommender is None:
-            return None
-        history = self._recommender.history([(e.product_id, e.action, e.at) for e in events])
-        if not len(history):
-            return None
-        scores = self._recommender.scores([history])[0]
-        return np.where(self._known, scores[self._number], 0.0)
+    def tastes(self, histories: Sequence[Sequence[CustomerEvent]]) -> list[np.ndarray | None]:
+        """The probability of each product being next, (products,), for each history; None for a newcomer's."""
+        recommender = self._recommender
+        if recommender is None:
+            return [None] * len(histories)
+        known = [
+            recommender.history([(e.product_id, e.action, e.at) for e in events]) for events in histories
+        ]
+        asked = [row for row, history in enumerate(known) if len(history)]
+        found: list[np.ndarray | None] = [None] * len(histories)
+        if asked:
+            scores = recommender.scores([known[row] for row in asked])  # (asked, items)
+            for row, line in zip(asked, scores, strict=True):
+                found[row] = np.where(self._known, line[self._number], 0.0)
+        return found
 
     def why(self, product_id: str, request: Request, most: int = 3) -> list[CustomerEvent]:
         """The customer's own events that speak for a product, the weightiest first.
@@ -214,8 +235,7 @@ class Suggester:
             places = places[np.argpartition(-scores[places], wanted - 1)[:wanted]]
         most = PER_CATEGORY
         if k > PER_CATEGORY:
-            everywhere = np.count_nonzero(np.bincount(self._kinds[allowed], minlength=1))
-            most = max(PER_CATEGORY, -(-k // max(1, everywhere)))
+            most = self._most(allowed, k)
             places = self._with_other_kinds(places, scores, allowed, k, most)
         places = places[np.argsort(-scores[places], kind="stable")]
         worth = scores[places] / scores[places].max()
@@ -235,6 +255,21 @@ class Suggester:
             if taken[kind] >= most:
                 open_ &= self._kinds[places] != kind
         return [int(places[i]) for i in chosen]
+
+    def _most(self, allowed: np.ndarray, k: int) -> int:
+        """How many of a category may be among k products: more than PER_CATEGORY if there are too few categories."""
+        everywhere = np.count_nonzero(np.bincount(self._kinds[allowed], minlength=1))
+        return max(PER_CATEGORY, -(-k // max(1, everywhere)))
+
+    def _capped(self, places: Iterable[int], allowed: np.ndarray, k: int) -> list[int]:
+        """The first k of these that leave each category its share."""
+        most, taken, chosen = self._most(allowed, k), Counter[int](), list[int]()
+        for place in places:
+            kind = int(self._kinds[place])
+            if taken[kind] < most and len(chosen) < k:
+                taken[kind] += 1
+                chosen.append(place)
+        return chosen
 
     def _with_other_kinds(
         self, places: np.ndarray, scores: np.ndarray, allowed: np.ndarray, k: int, most: int

@@ -4,9 +4,12 @@ Each model is fitted on the same training part, tuned on the same validation cas
 """
 
 import gc
+import json
+import shlex
+import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -55,10 +58,12 @@ def evaluate_suggestions(
     seen: Sequence[Seen] = ("exclude",),
     settings: Settings | None = None,
     out: Path | None = None,
+    note: str = "",
 ) -> dict[str, Any]:
     """Fit and examine everything. Without a checkpoint our own model is trained here, under the rivals' limits.
 
-    The first of `seen` is the rule of `models`; with a second one its results come as `models_seen_RULE`.
+    The first of `seen` is the rule of `models`; with a second one its results come as `models_seen_RULE`. A report of the
+    same data and protocol that lies in `out` goes on: rivals that it has are not fitted again.
     Raises DataError, EvaluationError, RecommenderError.
     """
     settings = settings or Settings()
@@ -79,13 +84,19 @@ def evaluate_suggestions(
     clock = time.process_time if settings.device == "cpu" else time.monotonic
     report: dict[str, Any] = {
         "dataset": data.name,
+        "command": command_line(sys.argv[1:]),
+        "note": note,
         "protocol": describe(cut, settings),
         "models": {},
         "fitting": {},
     }
     for other in cuts[1:]:
         report[f"models_seen_{other.seen}"] = {}
+    if out is not None:
+        _go_on(report, out)
     for name in (OURS, *baselines):
+        if name in report["fitting"] and (name != OURS or checkpoint is None):
+            continue
         began = clock()
         try:
             scorers, figures = _fit(name, cut, settings, checkpoint, console, clock)
@@ -114,12 +125,12 @@ def _fit(
     console: Console,
     clock: Callable[[], float],
 ) -> tuple[dict[str, Score], dict[str, Any]]:
-    """Scorers by label; our own model comes also without the transition counts."""
+    """Scorers by label; our own model comes also without the blend."""
     if name in CLASSICAL:
         return {name: CLASSICAL[name](cut)}, {}
     if name != OURS:
         score, figures = fit_network(name, cut, settings, clock)  # type: ignore[arg-type]
-        return {name: score}, figures
+        return {name: score}, {**figures, **_limits(settings)}
     if checkpoint is None:
         ours = fit(cut, replace(settings, protocol=cut.protocol), console, clock=clock)
     else:
@@ -132,7 +143,7 @@ def _fit(
     columns = [ours.number[item] for item in cut.data.items]
     actions = [ours.action(action) for action in cut.data.actions]
 
-    def scorer(blend: float) -> Score:
+    def scorer(alone: bool) -> Score:
         def score(cases: Sequence[Case]) -> Any:
             import numpy as np
 
@@ -141,15 +152,36 @@ def _fit(
                 replace(case.history, items=places[case.history.items], actions=table[case.history.actions])
                 for case in cases
             ]
-            return ours.scores(histories, cut.next_basket, blend)[:, places]
+            return ours.scores(histories, cut.next_basket, alone)[:, places]
 
         return score
 
     run = ours.run
-    figures = {key: run[key] for key in ("epochs", "seconds", "parameters") if key in run} | {
-        "blend": ours.blend
-    }
-    return {OURS: scorer(ours.blend), f"{OURS}-network-alone": scorer(0.0)}, figures
+    kept = ("epochs", "seconds", "stopped_by", "parameters", "best_validation_ndcg@10")
+    figures = {key: run[key] for key in kept if key in run}
+    figures |= {"transitions": ours.blend, "neighbours": ours.share}
+    if checkpoint is None:
+        figures |= _limits(settings)
+    else:
+        usual = asdict(Settings())
+        chosen = run.get("settings", {}).items()
+        figures["trained_with"] = {name: value for name, value in chosen if usual.get(name) != value}
+    return {OURS: scorer(False), f"{OURS}-network-alone": scorer(True)}, figures
+
+
+def _limits(settings: Settings) -> dict[str, Any]:
+    return {"limit_minutes": settings.minutes, "drawn": settings.negatives or "all"}
+
+
+def command_line(arguments: Sequence[str]) -> str:
+    """The command as others can give it: files outside the working folder by their names alone, without the note."""
+    shown, words = ["kefu"], iter(arguments)
+    for word in words:
+        if word == "--note":
+            next(words, None)
+        else:
+            shown.append(Path(word).name if Path(word).is_absolute() else word)
+    return shlex.join(shown)
 
 
 def describe(cut: Split, settings: Settings) -> dict[str, Any]:
@@ -168,16 +200,26 @@ def describe(cut: Split, settings: Settings) -> dict[str, Any]:
         "cases_left_out_as_seen": cut.left_out,
         "validation_cases": len(cut.validation),
         "refitted_on_validation": False,
-        "cpu_minutes_per_network": settings.minutes,
         "seed": settings.seed,
         "intervals": "95 % percentile bootstrap over test cases, 1000 resamples",
         "data": cut.data.fingerprint,
     }
 
 
-def _write(report: dict[str, Any], out: Path) -> None:
-    import json
+def _go_on(report: dict[str, Any], out: Path) -> None:
+    """Take over what an earlier call found, if that was on the same data under the same protocol."""
+    try:
+        before = json.loads((out / "report.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return
+    if before.get("protocol") != report["protocol"] or before.keys() != report.keys():
+        return
+    for part in report:
+        if part == "fitting" or part.startswith("models"):
+            report[part] = before[part]
 
+
+def _write(report: dict[str, Any], out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
     (out / "report.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     (out / "README.md").write_text(page(report), encoding="utf-8")
@@ -193,10 +235,25 @@ def page(report: dict[str, Any]) -> str:
         f"{protocol['users']:,} users, {protocol['items']:,} items, {protocol['events']:,} events. {protocol['text'].capitalize()}. "
         f"{protocol['test_cases']:,} test cases; every item is ranked; ties in time keep the file's order.",
         "",
-        "Made by `kefu evaluate suggest`; figures in `report.json`. Intervals: "
-        f"{protocol['intervals']}. One seed. Limit for each network: {protocol['cpu_minutes_per_network']} minutes of "
-        "one CPU core, early stopping on validation.",
+        f"Command: `{report['command']}`. Figures: `report.json`. Intervals: {protocol['intervals']}. One seed. "
+        "Networks stop early on validation, or at a limit in minutes of one core, which stands under Fitting with the "
+        "number of items drawn for their loss (SASRec's binary loss apart).",
     ]
+    if report["note"]:
+        lines += ["", report["note"]]
+    cut_short = [
+        name
+        for name, figures in report["fitting"].items()
+        if figures.get("stopped_by") in ("minutes", "epochs")
+    ]
+    missing = [name for name in RIVALS if name not in report["fitting"]]
+    if missing:
+        lines += ["", f"Not measured here: {', '.join(missing)}."]
+    if cut_short:
+        lines += [
+            "",
+            f"**Cut short by the limit, not by validation: {', '.join(cut_short)}.** More time may help them.",
+        ]
     rules = [(protocol["seen"], report["models"])]
     rules += [
         (key.removeprefix("models_seen_"), value)

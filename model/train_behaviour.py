@@ -18,10 +18,14 @@ import numpy as np
 import torch
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+from scipy import sparse
+from scipy.sparse.linalg import svds
 
 from model.interactions import Events, Interactions
+from model.neighbours import Kind, Neighbours
 from model.ranking import ROWS, Case, ProtocolName, Seen, Split, choose_protocol, quick_ndcg, split
 from model.recommender import (
+    DRAWN,
     FULL_SOFTMAX,
     BehaviourConfig,
     BehaviourGPT,
@@ -32,15 +36,19 @@ from model.recommender import (
     make_batch,
     mixed,
 )
-from model.transitions import Transitions
+from model.transitions import Transitions, count_pairs
 
 STATE = "state.pt"
 _PICTURE = "loss.png"
-_BLENDS = (0.0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
+_BLENDS = (0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
 _DECAYS = (0.5, 0.7, 0.85)
 _KEPT_TRANSITIONS = 100
 _LEAST_GAIN = 1e-5
-_BLEND_CASES = 800
+_BLEND_CASES = 1500
+_SHARES = (0.1, 0.2, 0.35, 0.5, 0.7)
+_SHARPNESSES = (1.0, 2.0)
+_BLENDED_EASE = 10_000
+_WORTH = 0.01
 
 
 class TrainingError(ValueError):
@@ -70,6 +78,10 @@ class Settings:
     width: int = 64
     dropout: float = 0.3
     words: int | None = None
+    head_start: float = 0.04
+    """Size of the vectors that items begin with where counts put them; 0: they begin at random."""
+    negatives: int | None = None
+    """Items drawn for the loss of a step; None: all of them up to FULL_SOFTMAX."""
     seed: int = 1
     threads: int = 1
     device: str = "cpu"
@@ -141,6 +153,38 @@ def batches_of(cut: Split, length: int, rows: int, generator: np.random.Generato
             yield batches[i]
 
 
+def sampling(cut: Split, settings: Settings) -> tuple[torch.Tensor, int] | tuple[()]:
+    """How often each item occurs and how many are drawn, for `loss_of`; empty where the loss is over all items."""
+    if settings.negatives is None and len(cut.data.items) <= FULL_SOFTMAX:
+        return ()
+    counts = torch.from_numpy(cut.popularity()).float().to(settings.device)
+    return counts / counts.sum(), settings.negatives or DRAWN
+
+
+def counted_vectors(cut: Split, width: int) -> torch.Tensor | None:
+    """Vectors in which items are near that follow each other: where training begins (n, width); None for tiny catalogues.
+
+    The leading singular vectors of the positive pointwise mutual information of what follows what within a few events
+    (Levy, Goldberg and Dagan 2015). They take seconds, where a network takes epochs to find as much.
+    """
+    n = len(cut.data.items)
+    if n <= 2 * width:
+        return None
+    follows = count_pairs([events.items for events in cut.train], n)
+    pairs = (follows + follows.T).tocoo()
+    totals = np.asarray((follows + follows.T).sum(1)).ravel()
+    smooth = totals**0.75 / (totals**0.75).sum()  # so that a pair of rare items does not say too much
+    information = np.log(pairs.data / np.maximum(totals[pairs.row] * smooth[pairs.col], 1e-9))
+    keep = information > 0
+    table = sparse.csr_matrix((information[keep], (pairs.row[keep], pairs.col[keep])), shape=(n, n))
+    if table.nnz <= width:
+        return None
+    start = np.random.default_rng(1).standard_normal(n)
+    left, values, _ = svds(table, k=width, v0=start, tol=0.01)
+    vectors = left * np.sqrt(values)
+    return torch.from_numpy(np.ascontiguousarray(vectors / max(vectors.std(), 1e-9))).float()
+
+
 class Trainer:
     """One network on its way over one split."""
 
@@ -150,16 +194,16 @@ class Trainer:
         self.shape = shape_for(cut.data, settings)
         self.words = item_words(cut.data, self.shape.words)
         self.model = BehaviourGPT(self.shape, self.words).to(settings.device)
+        if settings.head_start and (vectors := counted_vectors(cut, self.shape.width)) is not None:
+            with torch.no_grad():
+                self.model.item.weight.copy_(settings.head_start * vectors)
         self.average = copy.deepcopy(self.model).eval().requires_grad_(False)
         self.best = copy.deepcopy(self.average.state_dict())
         self.optimiser = torch.optim.AdamW(
             self.model.parameters(), settings.learning_rate, betas=(0.9, 0.98),
             weight_decay=settings.weight_decay,
         )  # fmt: skip
-        self.frequency: torch.Tensor | None = None
-        if len(cut.data.items) > FULL_SOFTMAX:
-            counts = torch.from_numpy(cut.popularity()).float().to(settings.device)
-            self.frequency = counts / counts.sum()
+        self.sample = sampling(cut, settings)
         self._positive = np.array([is_positive(action) for action in cut.data.actions])
         windows = sum(math.ceil(max(0, len(e) - 1) / self.shape.context) for e in cut.train)
         if not windows:
@@ -208,7 +252,7 @@ class Trainer:
         for group in self.optimiser.param_groups:
             group["lr"] = rate
         vectors = self.model.vectors()
-        loss = loss_of(self.model(batch, vectors)[keep], vectors, right[keep], self.frequency)
+        loss = loss_of(self.model(batch, vectors)[keep], vectors, right[keep], *self.sample)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 5.0)
@@ -241,10 +285,19 @@ class Trainer:
         """The best network with the blend that validation likes most."""
         model = copy.deepcopy(self.average)
         model.load_state_dict(self.best)
-        transitions, blend, table = fit_blend(self.cut, self.score_with(model), self.cases)
-        run["blend"] = table
+        blend = fit_blend(self.cut, self.score_with(model), self.cases)
+        run["blend"] = blend.tried
         data = self.cut.data
-        return Recommender(model, data.items, data.actions, transitions, blend, run)
+        return Recommender(
+            model,
+            data.items,
+            data.actions,
+            blend.transitions,
+            blend.weight,
+            run,
+            blend.neighbours,
+            blend.share,
+        )
 
     def save(self, path: Path) -> None:
         """Write all that a later call needs to go on."""
@@ -285,32 +338,56 @@ def plan(cut: Split, settings: Settings) -> dict[str, Any]:
     return {**fixed, "protocol": cut.protocol, "data": cut.data.fingerprint}
 
 
-def fit_blend(
-    cut: Split, network: Callable[[Sequence[Case]], np.ndarray], cases: Sequence[Case]
-) -> tuple[Transitions, float, dict[str, float]]:
-    """Transition counts with the decay and the weight that give the best NDCG@10 on validation, and what each gives."""
-    sequences = [events.items for events in cut.train]
+@dataclass
+class Blend:
+    """What is mixed into the network's scores, how much of it, and what each mixture gave on validation."""
+
+    transitions: Transitions | None = None
+    weight: float = 0.0
+    neighbours: Neighbours | None = None
+    share: float = 0.0
+    tried: dict[str, float] = field(default_factory=dict)
+
+
+def fit_blend(cut: Split, network: Callable[[Sequence[Case]], np.ndarray], cases: Sequence[Case]) -> Blend:
+    """The mixture with the best NDCG@10 on validation: first of network and transitions, then of both and neighbours.
+
+    Neighbours cost memory and time, so they have to bring one part in a hundred.
+    """
+    sequences, n = [events.items for events in cut.train], len(cut.data.items)
     cases = cases[:_BLEND_CASES]
     scored = np.concatenate([network(cases[i : i + ROWS]) for i in range(0, len(cases), ROWS)])
     place = {id(case): row for row, case in enumerate(cases)}
     histories = [case.history.items for case in cases]
-    table: dict[str, float] = {}
-    best: tuple[float, float, Transitions | None] = (-1.0, 0.0, None)
+
+    def examine(scores: np.ndarray) -> float:
+        return quick_ndcg(lambda some: scores[[place[id(case)] for case in some]], cases, cut.seen)
+
+    best = examine(scored)
+    blend = Blend(tried={"0.0": round(best, 5)})
     for decay in _DECAYS:
-        transitions = Transitions.count(sequences, len(cut.data.items), _KEPT_TRANSITIONS, decay)
+        transitions = Transitions.count(sequences, n, _KEPT_TRANSITIONS, decay)
         counts = transitions.scores(histories)
-        for blend in _BLENDS:
-            if blend == 0 and table:
-                continue
-            both = mixed(scored, counts, blend)
-            ndcg = quick_ndcg(
-                lambda some, both=both: both[[place[id(case)] for case in some]], cases, cut.seen
-            )
-            table[f"{blend}" if blend == 0 else f"{blend} decay {decay}"] = round(ndcg, 5)
-            if ndcg > best[0]:
-                best = (ndcg, blend, transitions)
-    assert best[2] is not None
-    return best[2], best[1], table
+        for weight in _BLENDS:
+            ndcg = examine(mixed(scored, counts, weight))
+            blend.tried[f"{weight} decay {decay}"] = round(ndcg, 5)
+            if ndcg > best:
+                best, blend.transitions, blend.weight = ndcg, transitions, weight
+    if blend.transitions is not None:
+        scored = mixed(scored, blend.transitions.scores(histories), blend.weight)
+    best *= 1 + _WORTH
+    kinds: tuple[Kind, ...] = ("cosine", "ease") if n <= _BLENDED_EASE else ("cosine",)
+    for kind in kinds:
+        counted = Neighbours.count(kind, sequences, n)
+        for sharpness in _SHARPNESSES:
+            neighbours = Neighbours(counted.table, sharpness)
+            likely = neighbours.scores(histories)
+            for share in _SHARES:
+                ndcg = examine(mixed(scored, likely, share))
+                blend.tried[f"{share} {kind} sharpness {sharpness}"] = round(ndcg, 5)
+                if ndcg > best:
+                    best, blend.neighbours, blend.share = ndcg, neighbours, share
+    return blend
 
 
 def fit(
@@ -361,6 +438,7 @@ def fit(
         "epochs": trainer.state.epoch,
         "steps": trainer.state.step,
         "seconds": round(trainer.state.seconds, 1),
+        "stopped_by": why_stopped(trainer.state.epoch, trainer.state.since_best, settings),
         "best_validation_ndcg@10": trainer.state.best,
         "losses": trainer.state.losses,
         "validations": trainer.state.validations,
@@ -370,6 +448,13 @@ def fit(
         recommender.save(out)
         draw(trainer.state, out / _PICTURE)
     return recommender
+
+
+def why_stopped(epochs: int, since_best: int, settings: Settings) -> str:
+    """What ended a training: its own judgement (patience), or a limit that may have cut it short."""
+    if since_best >= settings.patience:
+        return "patience"
+    return "epochs" if epochs >= settings.epochs else "minutes"
 
 
 def train_behaviour(

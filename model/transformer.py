@@ -5,7 +5,6 @@ Full and sliding attention are served; a model with other layers (recurrent ones
 """
 
 import inspect
-import logging
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,20 +14,17 @@ from torch import Tensor
 
 from model.decoders import GREEDY, Message, ModelError, Options, PromptTooLong, TextStops, transcript
 from model.engine import Engine, Request
-from model.gpt import SPAN_STEP
+from model.gguf import load_gguf
+from model.gpt import SPAN_STEP, Piece
 from model.int8 import quantise_linears
+from model.memory import NoMemory, fitting_slots
 from model.prefixes import common_length
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-logger = logging.getLogger(__name__)
-
 MOST_CONTEXT = 2048
 """Tokens of a slot: a prompt of facts, some history and a question has a few hundred."""
-
-MEMORY_SHARE = 0.5
-"""Of the memory that is free when the model is loaded, the part that slots may take; fewer slots are made if less."""
 
 _ATTENTION = {"full_attention", "sliding_attention"}
 
@@ -67,9 +63,15 @@ class TransformersNetwork:
         return self.make_cache(1).bytes
 
     def extend(
-        self, ids: Tensor, starts: Sequence[int], cache: "SlotCache", first_row: int = 0, predict: bool = True
+        self,
+        ids: Tensor,
+        starts: Sequence[int],
+        cache: "SlotCache",
+        first_row: int = 0,
+        predict: bool = True,
+        common: int = 0,
     ) -> Tensor | None:
-        """See `model.engine.Network`."""
+        """See `model.engine.Network`; nothing is spared for what rows have in common."""
         positions = cache.open(first_row, ids.shape[1], starts)  # (B, n)
         at = torch.arange(cache.span, device=self.device)
         distance = positions[:, :, None] - at  # (B, n, S)
@@ -87,6 +89,14 @@ class TransformersNetwork:
             **{self._cache_name: cache.layers},
         )
         return output.logits[:, -1].float().log_softmax(-1) if predict else None
+
+    def extend_pieces(self, pieces: Sequence[Piece], cache: "SlotCache") -> Tensor:
+        """See `model.engine.Network`; one piece after the other, because their architectures take no other batch."""
+        found = []
+        for piece in pieces:
+            ids = torch.tensor([list(piece.ids)], device=self.device)
+            found.append(self.extend(ids, [piece.start], cache, piece.row))
+        return torch.cat(found)
 
     def _mask(self, hidden: Tensor) -> Tensor:
         mask = torch.zeros(hidden.shape, device=self.device, dtype=self.model.dtype)
@@ -173,13 +183,11 @@ class TransformersDecoder:
             torch.set_num_threads(threads)
         self.tokenizer = tokenizer
         network = TransformersNetwork(model)
-        fitting = int(_free_bytes(network.device) * MEMORY_SHARE / network.row_bytes()) - 1
-        if fitting < 2:
-            raise ModelError("there is no memory left for answers beside this model; take a smaller one")
-        if fitting < 2 * slots:
-            logger.warning("memory has room for %d of %d slots", fitting - fitting // 4, slots)
-        slots = min(slots, fitting - fitting // 4)
-        self.engine = Engine(network, slots, kept=min(slots, fitting - slots))
+        try:
+            slots, kept = fitting_slots(network.row_bytes(), slots, network.device)
+        except NoMemory as error:
+            raise ModelError(str(error)) from None
+        self.engine = Engine(network, slots, kept=kept)
         stop = [tokenizer.eos_token_id, getattr(model.generation_config, "eos_token_id", None)]
         flat = {id for entry in stop for id in (entry if isinstance(entry, list) else [entry])}
         ends = [
@@ -276,17 +284,18 @@ def open_transformers(
         raise ModelError('this model needs transformers: pip install "kefu[worker]"') from None
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
-    path, more = Path(name), {}
-    if path.suffix == ".gguf":
-        if not path.is_file():
-            raise ModelError(f"{path} is no file; give the path of a GGUF file")
-        name, more = str(path.parent), {"gguf_file": path.name}
+    path = Path(name)
+    if path.suffix == ".gguf" and not path.is_file():
+        raise ModelError(f"{path} is no file; give the path of a GGUF file")
     dtype = (
         torch.bfloat16 if precision == "bf16" or (precision == "auto" and device != "cpu") else torch.float32
     )
     try:
-        tokenizer = AutoTokenizer.from_pretrained(name, **more)
-        model = AutoModelForCausalLM.from_pretrained(name, dtype=dtype, attn_implementation="sdpa", **more)
+        if path.suffix == ".gguf":
+            model, tokenizer = load_gguf(path, dtype)
+        else:
+            tokenizer = AutoTokenizer.from_pretrained(name)
+            model = AutoModelForCausalLM.from_pretrained(name, dtype=dtype, attn_implementation="sdpa")
     except Exception as error:  # a hub, a parser and a hundred architectures: each raises what it likes
         reason = " ".join(str(error).split())[:300]
         raise ModelError(
@@ -297,13 +306,3 @@ def open_transformers(
             raise ModelError("int8 is for a CPU; take bf16 on a GPU")
         quantise_linears(model)
     return TransformersDecoder(model.to(device), tokenizer, slots, threads)
-
-
-def _free_bytes(device: torch.device) -> int:
-    if device.type == "cuda":
-        return int(torch.cuda.mem_get_info(device)[0])
-    try:
-        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))
-    except (OSError, StopIteration):
-        return 4 << 30

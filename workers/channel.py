@@ -39,6 +39,11 @@ WORKER_SECONDS = 15
 PAUSED = "kefu:paused"
 """Set of the queues from which no worker takes jobs until an admin resumes them."""
 
+RETRAINED_PREFIX = "kefu:retrained:"
+"""String: on this day the recommender's training has been asked for."""
+RETRAINED_SECONDS = 3 * 86400
+RETRAIN_TIMEOUT = 4 * 3600
+
 EVENTS_KEPT = 200
 """The newest events of a chat that suggestions rest on."""
 
@@ -49,7 +54,8 @@ ACTS_KEPT = 100
 JOB_FUNCTION = "workers.jobs.answer"
 BROADCAST_FUNCTION = "workers.jobs.prepare_broadcast"
 WRITE_FUNCTION = "workers.jobs.write"
-JOB_FUNCTIONS = (JOB_FUNCTION, BROADCAST_FUNCTION, WRITE_FUNCTION)
+RETRAIN_FUNCTION = "workers.jobs.retrain"
+JOB_FUNCTIONS = (JOB_FUNCTION, BROADCAST_FUNCTION, WRITE_FUNCTION, RETRAIN_FUNCTION)
 """All that a worker runs, whatever else a job names."""
 BULK_QUEUE = "bulk"
 JOB_TIMEOUT = 120
@@ -92,7 +98,7 @@ class Names:
         return self._key("chat", chat_id, "job")
 
     def session(self, chat_id: int) -> str:
-        """Hash: language, owner, shown."""
+        """Hash: language, owner, shown, shown_at."""
         return self._key("chat", chat_id, "session")
 
     def history(self, chat_id: int) -> str:
@@ -383,7 +389,7 @@ class Channel:
             pipe.multi()
             pipe.delete(*keys)
             pipe.publish(names.forgotten, names.session(chat_id))
-            pipe.hdel(names.session(chat_id), "shown")
+            pipe.hdel(names.session(chat_id), "shown", "shown_at")
             pipe.zrem(names.waiting, str(chat_id))
             self.queue_reply(pipe, answered)
 
@@ -562,6 +568,27 @@ def enqueue_writing(
 ) -> None:
     """Add to a transaction what makes the job that writes a text."""
     _enqueue(connection, pipe, names, BULK_QUEUE, WRITE_FUNCTION, writing_id, cause)
+
+
+def enqueue_retraining(connection: redis.Redis, day: str) -> bool:
+    """Ask for the training of the recommender on what customers did, once a day. False: asked before."""
+    done = RETRAINED_PREFIX + day
+    outcome = [False]
+
+    def write(pipe: Pipeline) -> None:
+        outcome[0] = not pipe.exists(done)
+        pipe.multi()
+        if not outcome[0]:
+            return
+        pipe.set(done, "1", ex=RETRAINED_SECONDS)
+        rq.Queue(BULK_QUEUE, connection=connection, serializer="json").enqueue_call(
+            RETRAIN_FUNCTION, args=(day,), job_id=new_job_id(f"retrain-{day}"), pipeline=pipe,
+            **{**_job_options("retrain"), "timeout": RETRAIN_TIMEOUT},
+        )  # fmt: skip
+        pipe.publish(Names(0).work, BULK_QUEUE)
+
+    connection.transaction(write, done)
+    return outcome[0]
 
 
 def _enqueue(

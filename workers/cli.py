@@ -12,6 +12,10 @@ export = typer.Typer(no_args_is_help=True, help="Write what Redis holds into a f
 app.add_typer(export, name="export")
 
 
+train = typer.Typer(no_args_is_help=True, help="Train on what Redis holds.")
+app.add_typer(train, name="train")
+
+
 @app.callback()
 def _commands() -> None:
     """Keeps the command's name in front of its options."""
@@ -60,3 +64,27 @@ def events(
         except OSError as error:
             raise SettingsError(f"--out: {out} cannot be written ({error.strerror}).") from None
     print(f"{number} events of {chats} chats in {out}")
+
+
+@train.command("nightly")
+def nightly() -> None:
+    """Train the shop's recommender on what customers did, and take it over if it is not worse: what KEFU_RETRAIN_AT
+    has a worker do every night.
+
+    Example: KEFU_SHOP=./shop KEFU_REDIS_URL=redis://localhost:6379/0 kefu train nightly
+    """
+    import contextlib
+    import json
+
+    import redis
+
+    from workers.embedded_redis import private_redis
+    from workers.retraining import run_retraining
+
+    settings = load_settings()
+    with contextlib.ExitStack() as stack:
+        url = settings.redis_url or stack.enter_context(private_redis(settings.data_dir))
+        try:
+            print(json.dumps(run_retraining(settings, url)))
+        except redis.RedisError as error:
+            raise SettingsError(f"Redis does not answer ({error}); check KEFU_REDIS_URL.") from None

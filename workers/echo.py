@@ -35,7 +35,7 @@ class EchoAssistant:
         wish: str,
         language: Language,
         customer_id: int,
-        shown: Sequence[str] = (),
+        shown: Sequence[tuple[str, float]] = (),
         *,
         events: Sequence[CustomerEvent] = (),
         about: str = "",
@@ -57,6 +57,14 @@ class EchoAssistant:
     ) -> FirstSteps:
         """Nothing is asked."""
         return FirstSteps()
+
+    @property
+    def has_newer_recommender(self) -> bool:
+        """There is none."""
+        return False
+
+    def renew_recommender(self) -> None:
+        """There is nothing to renew."""
 
     async def close(self) -> None:
         """There is nothing to free."""

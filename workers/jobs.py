@@ -12,6 +12,7 @@ import secrets
 import time
 import traceback
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
@@ -44,6 +45,7 @@ from workers.texts import (
     NO_SUGGESTIONS,
     NOT_WRITTEN,
     NOTHING_SHOWN,
+    OFFER,
     SHOW_MORE,
     SUGGESTIONS,
     WRITTEN,
@@ -61,6 +63,8 @@ TURNS_AT_ONCE = 3
 MAX_RESTARTS = 2
 """How often newer messages may restart an answer before its first text (P3)."""
 DRAFT_EVERY = 0.7
+OFFER_EVERY = 7 * 86400.0
+"""Seconds since any product was shown in a chat before an answer may name one that nobody asked for."""
 EXPLAINED = 3
 """Products that /why explains: as many as are suggested at a time."""
 CATEGORIES_A_ROW = 2
@@ -85,7 +89,7 @@ class Assistant(Protocol):
         wish: str,
         language: Language,
         customer_id: int,
-        shown: Sequence[str] = (),
+        shown: Sequence[tuple[str, float]] = (),
         *,
         events: Sequence[CustomerEvent] = (),
         about: str = "",
@@ -99,6 +103,11 @@ class Assistant(Protocol):
     async def first_steps(
         self, language: Language, customer_id: int, events: Sequence[CustomerEvent] = ()
     ) -> FirstSteps: ...
+
+    @property
+    def has_newer_recommender(self) -> bool: ...
+
+    def renew_recommender(self) -> None: ...
 
     async def close(self) -> None: ...
 
@@ -136,6 +145,8 @@ class Chat:
     post: Callable[[Call[Any]], None]
     suspects: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held by the one execution of this process that runs a turn which may be what killed others."""
+    offers: bool = True
+    """Whether an answer may name a product that nobody asked for."""
 
     @property
     def key(self) -> str:
@@ -178,6 +189,10 @@ class Services:
     history_tokens: int = 600
     session_days: float = 30.0
     make_writer: Callable[[], Writer] = lambda: _no_writer()
+    retrain: Callable[[], Awaitable[None]] = lambda: _no_training()
+    elsewhere: Callable[[], AbstractContextManager[None]] = contextlib.nullcontext
+    """Says that a job waits for another process, so that nobody takes this one for stuck."""
+    offers: bool = True
     suspects: asyncio.Lock = field(default_factory=asyncio.Lock)
     _mailboxes: dict[int, Mailbox] = field(default_factory=dict)
 
@@ -198,11 +213,16 @@ class Services:
             self.on_main,
             self.post,
             self.suspects,
+            self.offers,
         )
 
 
 def _no_writer() -> Writer:
     raise NoRetry("this process writes no texts: start it with `kefu worker`")
+
+
+async def _no_training() -> None:
+    raise NoRetry("this process trains nothing: start it with `kefu worker`")
 
 
 _slot: list[Services] = []
@@ -253,6 +273,18 @@ async def write(bot_id: int, writing_id: str) -> None:
     await services.on_main(
         lambda: hold(services.connection, names, writing_id, order, text, sound, shown, buttons)
     )
+
+
+async def retrain(day: str) -> None:
+    """The RQ job: train the recommender on what customers did. Tomorrow is another day, so it is not repeated."""
+    if not _slot:
+        raise NoRetry("this process has no assistant: start it with `kefu worker`")
+    services = _slot[0]
+    with services.elsewhere():
+        try:
+            await services.retrain()
+        except RuntimeError as error:
+            raise NoRetry(f"the recommender was not trained: {error}") from None
 
 
 def _written(writer: Writer, order: Order) -> tuple[str, str, bool]:
@@ -336,8 +368,8 @@ async def _respond(chat: Chat, assistant: Assistant, work: Work) -> tuple[Work, 
 
 async def _write(
     chat: Chat, assistant: Assistant, work: Work, session: Session, on_text: OnText
-) -> tuple[Reply, Turn, tuple[str, ...] | None]:
-    """The reply to a turn, what to remember of it, and the products shown so far if there are new ones."""
+) -> tuple[Reply, Turn, tuple[tuple[str, float], ...] | None]:
+    """The reply to a turn, what to remember of it, and the products shown so far, and when, if there are new ones."""
     last = work.messages[-1]
     customer_id = last.user_id if chat.id > 0 else NOBODY
     products: tuple[SuggestedProduct, ...] = ()
@@ -355,15 +387,22 @@ async def _write(
             PastTurn(past.customer, past.reply, past.question_type, past.source_id)
             for past in session.recent(chat.history_tokens)
         )
-        question = Question(work.text, last.language, customer_id, history, chat.key)
+        question = Question(
+            work.text, last.language, customer_id, history, chat.key, _events(session), session.shown_when()
+        )
         answer = await assistant.answer(question, on_text)
         products = answer.products
         if not answer.text.strip():
             raise AnswerFailed("the assistant's answer is empty")
+        text = answer.text
+        offered = await _offer(chat, assistant, answer, session, customer_id, last.language)
+        if offered is not None:
+            line = OFFER[last.language].format(title=offered.title, price=offered.price)
+            text = f"{text}\n\n{line}"
         reply = Reply(
             kind="handover" if answer.kind == "handover" else "suggestions" if products else "answer",
             language=last.language,
-            text=answer.text,
+            text=text,
             source=answer.source_title,
             cards=_cards(products),
         )
@@ -374,7 +413,9 @@ async def _write(
             source_id=answer.source_id,
             at=time.time(),
         )
-    shown = session.shown_with([product.product_id for product in products]) if products else None
+        products = (*products, offered) if offered is not None else products
+    names = [product.product_id for product in products]
+    shown = session.shown_with(names, time.time()) if products else None
     return reply, turn, shown
 
 
@@ -402,7 +443,7 @@ async def _suggest(
         wish,
         language,
         customer_id,
-        session.shown,
+        session.shown_when(),
         events=events,
         about=last.product_id if last.press in ("more", "cheaper") else "",
         cheaper=last.press == "cheaper",
@@ -417,6 +458,30 @@ async def _suggest(
         kind="suggestions", language=language, text=text, cards=_cards(products), buttons=tuple(rows)
     )
     return reply, products
+
+
+async def _offer(
+    chat: Chat,
+    assistant: Assistant,
+    answer: Answer,
+    session: Session,
+    customer_id: int,
+    language: Language,
+) -> SuggestedProduct | None:
+    """A product that goes with the one an answer is about; seldom, and never for whom it may be too much.
+
+    Not in groups, not to those who have declined the shop's news, and not within OFFER_EVERY of any product shown.
+    """
+    kind, _, product_id = answer.source_id.partition(":")
+    is_about_a_product = answer.kind in ("answer", "passage") and kind == "product" and not answer.products
+    now = time.time()
+    is_time = all(now - at > OFFER_EVERY for _, at in session.shown_when())
+    if not (chat.offers and chat.id > 0 and is_about_a_product and is_time) or session.is_muted:
+        return None
+    found = await assistant.suggest(
+        "", language, customer_id, session.shown_when(), events=_events(session), about=product_id
+    )
+    return found[0] if found else None
 
 
 async def _explain(assistant: Assistant, last: CustomerMessage, session: Session, customer_id: int) -> Reply:

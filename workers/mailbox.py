@@ -70,7 +70,8 @@ class Handed:
     entry: OutboxEntry
     counter: Counter
     turn: Turn | None = None
-    shown: tuple[str, ...] | None = None
+    shown: tuple[tuple[str, float], ...] | None = None
+    """All products shown so far and when, if there are new ones."""
     alert: str = ""
 
 
@@ -152,10 +153,11 @@ class Mailbox:
                 handed.turn.model_dump_json() if handed.turn else "",
                 HISTORY_TURNS,
                 self._session_seconds,
-                json.dumps(handed.shown) if handed.shown is not None else "",
+                "" if handed.shown is None else json.dumps([name for name, _ in handed.shown]),
                 handed.counter,
                 handed.alert,
                 ALERTS_KEPT,
+                "" if handed.shown is None else json.dumps({name: round(at) for name, at in handed.shown}),
                 *work.ids,
             ],
             read=read,

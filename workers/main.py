@@ -24,11 +24,15 @@ from workers.embedded_redis import private_redis
 from workers.jobs import Assistant, Services, Writer, provide
 from workers.mailbox import known_bots
 from workers.operations import WorkerFigures
+from workers.retraining import Renewal, ask_for_retraining, retrain_beside
 from workers.settings import QUEUES, Settings, SettingsError
 from workers.watchdog import Watchdog
 from workers.worker import BatchingWorker, Chore, Timing
 
 logger = logging.getLogger(__name__)
+
+RENEW_EVERY = 20.0
+"""Seconds between two looks for a newer recommender, and at the clock for the nightly training."""
 
 
 def run_worker(
@@ -48,7 +52,7 @@ def run_worker(
         connection = stack.enter_context(connect(url))
         assistant = assistant or load_assistant(settings)
         wait_for_redis(connection)
-        worker = _build(connection, settings, timing, assistant)
+        worker = _build(connection, settings, timing, assistant, url)
         watchdog = Watchdog(
             lambda: worker.is_asking, lambda: assistant.steps + worker.load.jobs, timing.stall
         )
@@ -120,7 +124,7 @@ def wait_for_redis(connection: redis.Redis) -> None:
 
 
 def _build(
-    connection: redis.Redis, settings: Settings, timing: Timing, assistant: Assistant
+    connection: redis.Redis, settings: Settings, timing: Timing, assistant: Assistant, url: str
 ) -> BatchingWorker:
     worker = BatchingWorker(
         QUEUES,
@@ -140,6 +144,9 @@ def _build(
         settings.history_tokens,
         settings.session_days,
         lambda: _make_writer(settings.shop),
+        lambda: retrain_beside(url),
+        worker.elsewhere,
+        settings.offers,
     )
     provide(services)
 
@@ -148,6 +155,12 @@ def _build(
             services.mailbox(bot_id).sweep(timing.sweep_age)
 
     worker.add_chore(Chore(timing.sweep_every, sweep))
+    worker.add_chore(Chore(RENEW_EVERY, Renewal(assistant).look))
+    if (at := settings.retrain_at) is not None:
+        if settings.shop is None:
+            logger.warning("KEFU_RETRAIN_AT has no effect: the demo shop is not trained on; set KEFU_SHOP")
+        else:
+            worker.add_chore(Chore(RENEW_EVERY, lambda: ask_for_retraining(connection, at)))
     worker.add_chore(Chore(timing.beat_every, _report(worker, settings, assistant)))
     return worker
 

@@ -5,8 +5,9 @@ channel's and the mailbox's transactions, never here, so that nobody writes over
 """
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal, TypeVar, cast
 
 import redis
@@ -23,7 +24,8 @@ Kept = TypeVar("Kept", Turn, EventRecord)
 
 HISTORY_TURNS = 20
 """Turns that are kept at most; what a prompt gets of them is a matter of tokens."""
-SHOWN_PRODUCTS = 50
+SHOWN_PRODUCTS = 200
+"""Products remembered as shown; how long one is not suggested again is a matter of time."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,12 @@ class Session:
     owner: Owner = "bot"
     history: tuple[Turn, ...] = ()
     shown: tuple[str, ...] = ()
+    """Products, the latest last."""
+    shown_at: Mapping[str, float] = field(default_factory=dict)
+    """When each was shown, in seconds; those that an earlier version showed are missing."""
     events: tuple[EventRecord, ...] = ()
+    is_muted: bool = False
+    """Whether the customer has declined the shop's news, and so whatever they did not ask for."""
 
     @property
     def last_wish(self) -> str:
@@ -52,9 +59,15 @@ class Session:
             kept.append(turn)
         return tuple(reversed(kept))
 
-    def shown_with(self, products: Sequence[str]) -> tuple[str, ...]:
-        """The products shown so far with these added, newest last."""
-        return tuple(dict.fromkeys([*self.shown, *products]))[-SHOWN_PRODUCTS:]
+    def shown_when(self) -> tuple[tuple[str, float], ...]:
+        """Products shown so far and when. Of those without a time it is taken to be now."""
+        return tuple((name, self.shown_at.get(name, math.inf)) for name in self.shown)
+
+    def shown_with(self, products: Sequence[str], now: float) -> tuple[tuple[str, float], ...]:
+        """The same with these added."""
+        before = [one for one in self.shown_when() if one[0] not in products]
+        times = [(name, now if math.isinf(at) else at) for name, at in before]
+        return tuple([*times, *((name, now) for name in dict.fromkeys(products))])[-SHOWN_PRODUCTS:]
 
 
 class Sessions:
@@ -67,8 +80,8 @@ class Sessions:
     def read(self, chat_id: int) -> Call[Session]:
         """The chat's session; an empty one for a new chat."""
         names = self._names
-        keys = [names.session(chat_id), names.history(chat_id), names.events(chat_id)]
-        return Call(load_script("session"), keys, (), _read_session, self._redis)
+        keys = [names.session(chat_id), names.history(chat_id), names.events(chat_id), names.muted]
+        return Call(load_script("session"), keys, (chat_id,), _read_session, self._redis)
 
 
 class SessionReader:
@@ -97,15 +110,17 @@ def estimate_tokens(text: str) -> int:
     return wide + (len(text) - wide + 3) // 4
 
 
-def _read_session(reply: Sequence[Sequence[bytes]]) -> Session:
-    fields, turns, events = reply
+def _read_session(reply: tuple[Sequence[bytes], Sequence[bytes], Sequence[bytes], int]) -> Session:
+    fields, turns, events, muted = reply
     known = {_text(name): _text(value) for name, value in zip(fields[::2], fields[1::2], strict=True)}
     return Session(
         language=_language(known.get("language")),
         owner=_owner(known.get("owner")),
         history=tuple(turn for raw in turns if (turn := _readable(Turn, raw)) is not None),
         shown=tuple(json.loads(known.get("shown", "[]"))),
+        shown_at=json.loads(known.get("shown_at", "{}")),
         events=tuple(event for raw in events if (event := _readable(EventRecord, raw)) is not None),
+        is_muted=bool(muted),
     )
 
 

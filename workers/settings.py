@@ -4,6 +4,7 @@ Read once in a program's start and passed on; nothing else in the project looks 
 is set to nothing counts as not set.
 """
 
+import datetime
 import re
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
@@ -59,6 +60,15 @@ class Settings(BaseSettings):
     echo_delay: float = Field(0.0, ge=0, description="Seconds per word of the model `echo`, for tests")
     slots: int = Field(32, ge=1, le=1024, description="Requests that one worker generates at once")
     shop: Path | None = Field(None, description="Folder of the shop's data; empty: the demo shop")
+
+    offers: bool = Field(
+        True, description="An answer on a product may name another that goes with it, once a week at most"
+    )
+    retrain_at: datetime.time | None = Field(
+        None,
+        description="When the recommender is trained on what customers did, as 03:30 (UTC); empty: never",
+    )
+    retrain_minutes: float = Field(20.0, gt=0, description="How long that takes at most")
 
     http_host: str = "127.0.0.1"
     http_port: int = Field(8080, ge=0, le=65535)

@@ -34,6 +34,10 @@ NO_SUGGESTIONS: dict[Language, str] = {
     "en": "I found nothing that fits. Try it in other words, or with fewer conditions.",
     "zh": "没有找到合适的商品。请换一种说法，或者少加一些条件。",
 }
+OFFER: dict[Language, str] = {
+    "en": "You may also like: {title}, {price}. More of it: /suggest. Never again: /news",
+    "zh": "您可能还会喜欢：{title}，{price}。更多推荐：/suggest。不想再收到：/news",
+}
 SHOW_MORE: dict[Language, str] = {"en": "Show me more", "zh": "再看看别的"}
 CHOOSE: dict[Language, str] = {
     "en": "Tell me what interests you and I will choose better, or simply write what you look for after /suggest.",

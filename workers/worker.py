@@ -16,7 +16,7 @@ import signal
 import threading
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import partial
@@ -158,6 +158,7 @@ class BatchingWorker(BaseWorker):
         self._stop_at = 0.0
         self._cold = False
         self._calls = 0
+        self._away_from_here = 0
         self._load_at = time.monotonic()
         self.loop = asyncio.new_event_loop()
 
@@ -201,7 +202,16 @@ class BatchingWorker(BaseWorker):
     @property
     def is_asking(self) -> bool:
         """Whether any job waits for something else than the main thread."""
-        return len(self._running) > self._calls
+        return len(self._running) > self._calls + self._away_from_here
+
+    @contextlib.contextmanager
+    def elsewhere(self) -> Iterator[None]:
+        """While a job waits for another process: it does not count as one that this one should get on with."""
+        self._away_from_here += 1
+        try:
+            yield
+        finally:
+            self._away_from_here -= 1
 
     # --- what jobs use, on the engine's thread ------------------------------------------------------------
 

@@ -21,7 +21,7 @@ def bench_engine(
     prefixes: Annotated[str, typer.Option(help="Shared part of the prompts: half, none.")] = "half,none",
     arrivals: Annotated[str, typer.Option(help="How requests come: together, poisson.")] = "together,poisson",
     engines: Annotated[str, typer.Option(help="Which engines; empty for all.")] = "",
-    shape: Annotated[Literal["31m", "tiny"], typer.Option(help="Size of the network.")] = "31m",
+    shape: Annotated[Literal["31m", "0.6b", "tiny"], typer.Option(help="Size of the network.")] = "31m",
     prompt: Annotated[int, typer.Option(min=2, max=400, help="Tokens of a prompt.")] = 200,
     new: Annotated[int, typer.Option(min=2, max=100, help="Tokens of an answer.")] = 64,
     threads: Annotated[int, typer.Option(min=1, help="torch's threads.")] = 1,
@@ -32,6 +32,7 @@ def bench_engine(
     clock: Annotated[
         Literal["wall", "cpu"], typer.Option(help="cpu: CPU seconds, for a machine that others use.")
     ] = "wall",
+    device: Annotated[Literal["cpu", "cuda"], typer.Option(help="cuda: everything in bf16.")] = "cpu",
     minutes: Annotated[float, typer.Option(min=0, help="Begin nothing new after so long; 0: no limit.")] = 0,
     quick: Annotated[bool, typer.Option("--quick", help="One short round of the tiny shape.")] = False,
     picture: Annotated[Path | None, typer.Option(help="Write a picture of the figures here.")] = None,
@@ -40,28 +41,37 @@ def bench_engine(
     """Measure the engine beside one job at a time, static batches and transformers' continuous batching.
 
     Example: kefu bench engine --rounds 2 --chats 1,32 --arrivals together --json
+    On a GPU: kefu bench engine --device cuda --shape 0.6b --chats 1,64,256 --json
     """
     try:
+        import torch
+
         from model.bench.engine import ENGINES, Options, draw, run_engine_bench
     except ImportError as error:
         raise TyperException(
             f'{error.name} is missing; install it with: pip install "kefu[worker]"'
         ) from None
+    measured = tuple(name for name in ENGINES if device == "cpu" or name != "kefu_fp32")
     options = Options(
         shape="tiny" if quick else shape,
         chats=_numbers("--chats", chats) if not quick else (1, 4),
         rounds=1 if quick else rounds,
         prefixes=_words("--prefixes", prefixes, ("half", "none")),
         arrivals=_words("--arrivals", arrivals, ("together", "poisson")),
-        engines=_words("--engines", engines, ENGINES) if engines else ENGINES,
+        engines=_words("--engines", engines, ENGINES) if engines else measured,
         prompt=40 if quick else prompt,
         new=8 if quick else new,
         threads=threads,
         naive_most=naive_most,
         seed=seed,
         clock=clock,
+        device=device,
         minutes=minutes,
     )
+    if device == "cuda" and not torch.cuda.is_available():
+        raise TyperException("--device cuda: torch sees no GPU here; leave the option out to measure the CPU")
+    if device == "cuda" and clock == "cpu":
+        raise TyperException("--clock cpu goes with --device cpu only")
     if clock == "cpu" and (threads > 1 or "poisson" in options.arrivals):
         raise TyperException("--clock cpu goes with --threads 1 and --arrivals together only")
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
@@ -89,6 +99,8 @@ def bench_engine(
             for count, found in by_chats.items():
                 low, high = found["range"]
                 print(f"{case}, {count} chats: {found['median']:.2f}x {rival} ({low:.2f}-{high:.2f})")
+    for count, share in result["overhead"].items():
+        print(f"everything but the network, {count} chats: {share:.1%} of our engine's time")
     print(f"ours ran in {result['precision']}; transformers' attention: {result['transformers_attention']}")
 
 

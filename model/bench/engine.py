@@ -39,12 +39,17 @@ SHAPES = {
     "31m": GPTConfig(
         16_384, context=512, layers=8, heads=8, kv_heads=2, width=512, hidden=1408, pointer=False, qk_norm=False
     ),
+    "0.6b": GPTConfig(
+        32_768, context=512, layers=24, heads=24, kv_heads=8, width=1536, hidden=4096, pointer=False, qk_norm=False
+    ),
     "tiny": GPTConfig(
         512, context=512, layers=2, heads=4, kv_heads=2, width=64, hidden=96, pointer=False, qk_norm=False
     ),
 }  # fmt: skip
 ENGINES = ("naive", "static", "transformers_cb", "kefu_fp32", "kefu")
 SLOTS = 32
+"""How many requests an engine takes together at least; more if a workload has more."""
+
 PAGE = 32
 """Tokens of a page of transformers' cache: its default, 256, would share no prefix of these prompts."""
 
@@ -68,6 +73,8 @@ class Options:
     clock: str = "wall"
     """"cpu": seconds of this process's CPU, for a machine that others use: with one thread and all requests there at
     once they are what a free core would take. Nothing can arrive later on that clock."""
+    device: str = "cpu"
+    """On "cuda" everything runs in bf16, the rivals too."""
     minutes: float = 0.0
     """No new workload begins after so long; 0: all are measured."""
 
@@ -109,16 +116,20 @@ def run_engine_bench(options: Options, on_step: OnStep = lambda what, done, tota
     torch.set_num_threads(options.threads)
     _clock[:] = [time.process_time if options.clock == "cpu" else time.perf_counter]
     until = time.monotonic() + options.minutes * 60 if options.minutes else float("inf")
+    slots = max(SLOTS, *options.chats)
     ours = make_model(SHAPES[options.shape], options.seed)
     theirs = to_transformers(ours)
+    if options.device != "cpu":
+        theirs = theirs.to(options.device, torch.bfloat16)
+        ours = ours.to(options.device)
     chosen = in_precision(ours, "auto", rows=max(options.chats))
     attention: list[str] = []
     engines: dict[str, Serve] = {
         "naive": lambda load: naive(theirs, load, options.naive_most),
-        "static": lambda load: static(theirs, load),
-        "transformers_cb": lambda load: transformers_cb(theirs, load, attention),
-        "kefu_fp32": lambda load: kefu(ours, load, overheads),
-        "kefu": lambda load: kefu(chosen, load, overheads),
+        "static": lambda load: static(theirs, load, slots),
+        "transformers_cb": lambda load: transformers_cb(theirs, load, attention, slots),
+        "kefu_fp32": lambda load: kefu(ours, load, overheads, slots),
+        "kefu": lambda load: kefu(chosen, load, overheads, slots),
     }
     overheads: list[float] = []
     cases = [(p, a, n) for a in options.arrivals for p in options.prefixes for n in options.chats]
@@ -134,10 +145,13 @@ def run_engine_bench(options: Options, on_step: OnStep = lambda what, done, tota
             for name in options.engines:
                 on_step(f"round {round_ + 1}, {chats} chats, {arrival}, prefix {prefix}: {name}", done, total)
                 overheads.clear()
-                served, memory = asyncio.run(_watched(engines[name], load))
+                cpu, wall = time.process_time(), time.perf_counter()
+                served, memory = asyncio.run(_watched(engines[name], load, options.device))
+                busy = (time.process_time() - cpu) / (time.perf_counter() - wall)
                 done += 1
                 row = {"round": round_, "prefix": prefix, "arrival": arrival, "chats": chats, "engine": name}
-                row |= figures(served) | {"memory_mb": round(memory, 1)}
+                row |= figures(served) | {"memory_mb": round(memory, 1), "cpus": round(busy, 2)}
+                row["load"] = round(os.getloadavg()[0], 1)
                 if overheads:
                     row["overhead"] = round(overheads[0], 4)
                 rows.append(row)
@@ -163,11 +177,14 @@ def run_engine_bench(options: Options, on_step: OnStep = lambda what, done, tota
         "new_tokens": options.new,
         "threads": options.threads,
         "clock": options.clock,
+        "device": torch.cuda.get_device_name() if options.device != "cpu" else "cpu",
+        "overhead": _overheads(rows),
+        "share_of_floor": _share_of_floor(chosen, rows),
         "torch": torch.__version__,
         "load_average": [round(load, 1) for load in os.getloadavg()],
         "rows": rows,
     }
-    result["shipped"] = _shipped(options)
+    result["shipped"] = _shipped(options, slots)
     return result
 
 
@@ -197,9 +214,12 @@ def make_workload(
     return Workload(prompts, arrivals, shared, options.new)
 
 
-async def kefu(model: GPT, load: Workload, overheads: list[float]) -> list[Served]:
-    """Our engine, new for each workload: nothing is cached before it."""
-    engine = Engine(model, SLOTS)
+async def kefu(model: GPT, load: Workload, overheads: list[float], slots: int = SLOTS) -> list[Served]:
+    """Our engine, new for each workload: nothing is cached before it.
+
+    Adds to `overheads` the share of its time that was not the network's.
+    """
+    engine = Engine(model, slots)
     started = now()
 
     async def one(number: int) -> Served:
@@ -232,14 +252,14 @@ async def naive(model: "PreTrainedModel", load: Workload, most: int) -> list[Ser
     return served
 
 
-async def static(model: "PreTrainedModel", load: Workload) -> list[Served]:
+async def static(model: "PreTrainedModel", load: Workload, slots: int = SLOTS) -> list[Served]:
     """All that have arrived go into one batch, up to as many as our engine has slots."""
     started, served = now(), []
     while len(served) < len(load.prompts):
         await asyncio.sleep(max(0.0, started + load.arrivals[len(served)] - now()))
         first, moment = len(served), now()
         arrived = sum(started + arrival <= moment for arrival in load.arrivals)
-        batch = range(first, min(max(arrived, first + 1), first + SLOTS))
+        batch = range(first, min(max(arrived, first + 1), first + slots))
         ids, times = _generate(model, [load.prompts[number] for number in batch], load.new)
         served += [
             Served(started + load.arrivals[number], times[0], times[-1], row)
@@ -248,18 +268,20 @@ async def static(model: "PreTrainedModel", load: Workload) -> list[Served]:
     return served
 
 
-async def transformers_cb(model: "PreTrainedModel", load: Workload, attention: list[str]) -> list[Served]:
+async def transformers_cb(
+    model: "PreTrainedModel", load: Workload, attention: list[str], slots: int = SLOTS
+) -> list[Served]:
     """transformers' continuous batching, streaming, with pages small enough to share the prefix."""
     from transformers import GenerationConfig
     from transformers.generation import ContinuousBatchingConfig
 
-    pages = SLOTS * (-(-(len(load.prompts[0]) + load.new) // PAGE) + 1)
+    pages = slots * (-(-(len(load.prompts[0]) + load.new) // PAGE) + 1)
     manager = model.init_continuous_batching(
         generation_config=GenerationConfig(
             do_sample=False, max_new_tokens=load.new, eos_token_id=-1, pad_token_id=0
         ),
         continuous_batching_config=ContinuousBatchingConfig(
-            page_size=PAGE, num_blocks=pages, max_batch_tokens=512, max_requests_per_batch=SLOTS
+            page_size=PAGE, num_blocks=pages, max_batch_tokens=512, max_requests_per_batch=slots
         ),
     )
     manager.start()
@@ -344,12 +366,14 @@ def _generate(
     """Greedy `generate()`, and the moment of each token."""
     from transformers import StoppingCriteria, StoppingCriteriaList
 
-    ids, times = torch.tensor(prompts), []
+    ids, times = torch.tensor(prompts, device=model.device), []
 
     class Clock(StoppingCriteria):  # a streamer would take no batch
         def __call__(self, input_ids: Any, scores: Any, **_: Any) -> Any:
+            if input_ids.is_cuda:
+                torch.cuda.synchronize()  # a token counts when it is there, as ours does
             times.append(now())
-            return torch.zeros(len(input_ids), dtype=torch.bool)
+            return torch.zeros(len(input_ids), dtype=torch.bool, device=input_ids.device)
 
     with torch.inference_mode():
         out = model.generate(
@@ -364,9 +388,14 @@ def _generate(
     return out[:, ids.shape[1] :].tolist(), times
 
 
-async def _watched(serve: Serve, load: Workload) -> tuple[list[Served], float]:
-    """Serve a workload and see by how many MB the process grew meanwhile, at most."""
+async def _watched(serve: Serve, load: Workload, device: str) -> tuple[list[Served], float]:
+    """Serve a workload and see by how many MB the process, or what it has of a GPU, grew meanwhile, at most."""
     gc.collect()
+    if device != "cpu":
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()
+        held = torch.cuda.memory_allocated()
+        return await serve(load), (torch.cuda.max_memory_allocated() - held) / 1e6
     before, most, done = resident_mb(), [0.0], threading.Event()
 
     def watch() -> None:
@@ -438,13 +467,57 @@ def _same_text(texts: dict[tuple[int, str, str, int], list[list[int]]]) -> dict[
     return {name: round(sum(equal) / len(equal), 4) for name, equal in shares.items()}
 
 
-def _shipped(options: Options) -> dict[str, dict[str, float]]:
+def _overheads(rows: list[dict[str, Any]]) -> dict[str, float]:
+    """Of our engine's time at each number of chats, the part that was not the network's."""
+    found: dict[str, list[float]] = {}
+    for row in rows:
+        if row["engine"] == "kefu":
+            found.setdefault(str(row["chats"]), []).append(row["overhead"])
+    return {chats: round(statistics.median(some), 4) for chats, some in found.items()}
+
+
+def _share_of_floor(model: GPT, rows: list[dict[str, Any]]) -> float:
+    """How near decoding for one chat comes to the time of only reading every weight once; 0 if it was not measured.
+
+    The memory's speed is that of a copy of 256 MB (bytes read and written), the best of ten.
+    """
+    each = [row["token_p50"] for row in rows if (row["engine"], row["chats"]) == ("kefu", 1)]
+    if not each:
+        return 0.0
+    block, times = torch.zeros(1 << 28, dtype=torch.uint8, device=model.device), []
+    copied = torch.empty_like(block)
+    for _ in range(10):
+        begun = time.perf_counter()
+        copied.copy_(block)
+        if block.is_cuda:
+            torch.cuda.synchronize()
+        times.append(time.perf_counter() - begun)
+    weights = sum(
+        x.numel() * (1 if model.int8_words is not None else x.element_size()) for x in _matrices(model)
+    )
+    return round(weights * min(times) / (2 * block.numel()) / statistics.median(each), 3)
+
+
+def _matrices(model: GPT) -> list[torch.Tensor]:
+    """Every weight that one token reads, by shape: the embedding, which is the output projection too, and the layers."""
+    shape, D = model.config, model.config.head_width
+    sizes = [
+        (shape.vocab_size, shape.width),
+        *[
+            ((shape.heads + 2 * shape.kv_heads) * D, shape.width), (shape.width, shape.width),
+            (2 * shape.hidden, shape.width), (shape.width, shape.hidden),
+        ] * shape.layers,
+    ]  # fmt: skip
+    return [torch.empty(size, device="meta", dtype=model.embedding.weight.dtype) for size in sizes]
+
+
+def _shipped(options: Options, slots: int) -> dict[str, dict[str, float]]:
     """The same prompts' lengths on the checkpoint that ships: it has a pointer head, so nobody else can run it."""
-    model = checkpoint.load(checkpoint.shipped()).model
+    model = in_precision(checkpoint.load(checkpoint.shipped(), options.device).model, "auto", SLOTS)
     found = {}
     for chats in options.chats:
         load = make_workload(options, model.vocab_size, chats, "half", None, 0)
         overheads: list[float] = []
-        served = asyncio.run(kefu(model, load, overheads))
+        served = asyncio.run(kefu(model, load, overheads, slots))
         found[str(chats)] = figures(served) | {"overhead": round(overheads[0], 4)}
     return found

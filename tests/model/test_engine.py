@@ -252,25 +252,26 @@ async def test_a_failed_step_ends_its_requests_and_the_engine_goes_on(
 
 async def test_a_prompt_that_cannot_be_computed_fails_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     model = make_model()
-    engine = Engine(model, slots=3)
-    extend = model.extend
+    engine = Engine(model, slots=6)
+    extend = model.extend_pieces
 
-    def failing(ids, *args, **kwargs):
-        if ids.shape[1] == 7:
+    def failing(pieces, cache):
+        if any(len(piece.ids) == 7 for piece in pieces):
             raise RuntimeError("bad prompt")
-        return extend(ids, *args, **kwargs)
+        return extend(pieces, cache)
 
-    monkeypatch.setattr(model, "extend", failing)
+    monkeypatch.setattr(model, "extend_pieces", failing)
     streams = [engine.submit(Request([1] * length, 20)) for length in (5, 7, 6)]
     with pytest.raises(EngineError, match="bad prompt"):
         await collect(streams[1])
     assert [len(await collect(stream)) for stream in (streams[0], streams[2])] == [20, 20]
+    assert engine.stats.finished == {"length": 2, "error": 1}
 
 
 async def test_an_engine_that_keeps_failing_says_that_it_is_broken(monkeypatch: pytest.MonkeyPatch) -> None:
     model = make_model()
     engine = Engine(model, slots=2)
-    monkeypatch.setattr(model, "extend", lambda *args, **kwargs: 1 / 0)
+    monkeypatch.setattr(model, "extend_pieces", lambda *args, **kwargs: 1 / 0)
     results = await asyncio.gather(
         *(collect(engine.submit(Request([1], 5))) for _ in range(6)), return_exceptions=True
     )

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from model import checkpoint
+from model.decoders import Message, transcript
 from model.engine import Engine, Request
 from model.export import ExportError, export, to_transformers
 from model.gpt import GPT, GPTConfig
@@ -55,6 +56,19 @@ def test_exported_weights_give_transformers_logits_and_the_same_greedy_text(
         return [token.id async for token in Engine(ours, slots=2).submit(Request(ids, 40))]
 
     assert asyncio.run(ask()) == words[0, len(ids) :].tolist()
+
+
+def test_an_exported_model_has_a_template_that_says_what_kefu_would(tmp_path: Path) -> None:
+    """Servers refuse chats with a model that has none."""
+    from transformers import AutoTokenizer
+
+    tokenizer = Tokenizer.train(TEXTS, len(SPECIAL_TOKENS) + 280, SPECIAL_TOKENS)
+    export(make_plain(True, tokenizer.vocab_size), tokenizer, tmp_path)
+    talk = [("system", "Be kind."), ("user", "How long?"), ("assistant", "3 days."), ("user", "Sure?\n")]
+    theirs = AutoTokenizer.from_pretrained(tmp_path).apply_chat_template(
+        [{"role": role, "content": text} for role, text in talk], tokenize=False, add_generation_prompt=True
+    )
+    assert theirs == transcript([Message(role, text) for role, text in talk])[0]
 
 
 def test_a_pointer_head_is_refused() -> None:

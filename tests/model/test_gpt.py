@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from model.gpt import GPT, Cache, GPTConfig, negative_log_likelihood
+from model.gpt import GPT, Cache, GPTConfig, Piece, negative_log_likelihood
 
 SHAPES = {
     "pointer": GPTConfig(
@@ -148,3 +148,36 @@ def test_the_default_shape_is_small_enough_to_ship() -> None:
 def test_an_impossible_shape_is_refused(wrong: dict) -> None:
     with pytest.raises(ValueError):
         GPTConfig(**wrong)
+
+
+def test_what_rows_begin_with_alike_is_read_once_and_changes_nothing(
+    model: GPT, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("model.gpt.LEAST_SPARED", 1)
+    torch.manual_seed(3)
+    head = torch.randint(50, (1, 70))
+    rows = [torch.cat((head, torch.randint(50, (1, n))), dim=1) for n in (1, 2, 40, 9, 17)]
+    caches = [model.make_cache(6), model.make_cache(6)]
+    for cache in caches:
+        for row, ids in enumerate(rows):
+            model.extend(ids, [0], cache, first_row=row + 1, predict=False)
+    new, starts = torch.randint(50, (5, 1)), [row.shape[1] for row in rows]
+    for common in (64, 70):
+        usual = model.extend(new, starts, caches[0], first_row=1)
+        sparing = model.extend(new, starts, caches[1], first_row=1, common=common)
+        torch.testing.assert_close(sparing, usual, atol=1e-5, rtol=1e-4)
+        torch.testing.assert_close(caches[1].kv, caches[0].kv, atol=1e-5, rtol=1e-4)
+
+
+def test_pieces_of_several_rows_together_give_what_each_gives_alone(model: GPT) -> None:
+    torch.manual_seed(5)
+    alone, together = model.make_cache(5), model.make_cache(5)
+    lengths = {0: 0, 2: 0, 3: 0, 4: 0}
+    for sizes in ({0: 5, 3: 64}, {0: 1, 2: 30, 3: 7, 4: 1}, {4: 20, 0: 3}):
+        pieces = [Piece(row, lengths[row], torch.randint(50, (n,)).tolist()) for row, n in sizes.items()]
+        expected = torch.cat(
+            [model.extend(torch.tensor([p.ids]), [p.start], alone, first_row=p.row) for p in pieces]
+        )
+        torch.testing.assert_close(model.extend_pieces(pieces, together), expected, atol=1e-5, rtol=1e-4)
+        for piece in pieces:
+            lengths[piece.row] += len(piece.ids)

@@ -10,9 +10,11 @@ import torch
 from rich.console import Console
 
 from model.interactions import DataError, Events, read_interactions
-from model.ranking import CUTS, Case, Ranks, choose_protocol, measure, rank, split
+from model.neighbours import Neighbours
+from model.ranking import CUTS, Case, Ranks, choose_protocol, measure, quick_ndcg, rank, split
 from model.recommender import Recommender, RecommenderError, loss_of, make_batch
-from model.train_behaviour import Settings, TrainingError, fit, train_behaviour
+from model.suggestion_report import evaluate_suggestions
+from model.train_behaviour import Settings, Trainer, TrainingError, fit, train_behaviour
 from model.transitions import Transitions
 
 QUIET = Console(quiet=True)
@@ -175,3 +177,80 @@ def test_transitions_give_what_follows():
     transitions = Transitions.count([np.array([0, 1, 2]), np.array([0, 1, 3])], 4)
     scores = transitions.scores([np.array([0]), np.array([3])])
     assert scores[0].argmax() == 1 and scores[1].sum() == 0
+
+
+def test_neighbours_are_items_of_the_same_users_whatever_the_order():
+    histories = [np.array([0, 1]), np.array([1, 0]), np.array([2, 3]), np.array([3, 2])] * 5
+    for kind in ("cosine", "ease"):
+        scores = Neighbours.count(kind, histories, 5).scores([np.array([0]), np.array([3]), np.array([4])])
+        assert scores[0].argmax() == 1 and scores[1].argmax() == 2, kind
+        assert scores[:2].sum(1) == pytest.approx([1, 1]) and scores[2].sum() == 0
+
+
+@pytest.fixture
+def bundles(tmp_path):
+    """Users whose first item decides on their last three, with nine of everybody's between: no step tells, the set does."""
+    rng, rows = Random(1), ["user,item,timestamp,event"]
+    for user in range(160):
+        key = user % 4
+        items = [f"key{key}", *(f"any{n}" for n in rng.sample(range(12), 9))]
+        items += rng.sample([f"goal{key}{n}" for n in range(3)], 3)
+        rows += [f"u{user},{item},{1000 + at},view" for at, item in enumerate(items)]
+    path = tmp_path / "events.csv"
+    path.write_text("\n".join(rows) + "\n")
+    return path
+
+
+def test_neighbours_are_blended_in_where_validation_likes_them_and_kept(bundles, tmp_path):
+    cut = split(read_interactions(bundles), "last")
+    trained = fit(cut, Settings(epochs=1, width=16, context=16), QUIET, tmp_path / "run")
+    assert trained.share > 0
+    histories = [case.history for case in cut.test]
+    both = trained.scores(histories)
+
+    def ndcg(alone: bool) -> float:
+        return quick_ndcg(
+            lambda some: trained.scores([case.history for case in some], alone=alone), cut.test, "exclude"
+        )
+
+    assert ndcg(alone=False) > ndcg(alone=True)
+    loaded = Recommender.load(tmp_path / "run", new_items={"new": ["tea"]})
+    assert loaded.share == trained.share and loaded.neighbours.sharpness == trained.neighbours.sharpness
+    assert np.allclose(loaded.scores(histories)[:, : both.shape[1]], both, atol=2e-2)
+
+
+def test_training_begins_where_counts_put_the_items(cycles):
+    cut = split(read_interactions(cycles), "last")
+    begun = {
+        size: Trainer(cut, Settings(width=8, context=8, head_start=size, dropout=0.0)) for size in (0.0, 0.1)
+    }
+    for trainer in begun.values():
+        trainer.validate()
+    assert begun[0.1].state.best > begun[0.0].state.best
+
+
+def test_drawn_items_teach_as_all_of_them_do(cycles):
+    cut = split(read_interactions(cycles), "last")
+    settings = Settings(epochs=20, negatives=8, width=16, context=8, dropout=0.0, learning_rate=0.01)
+    trained = fit(cut, settings, QUIET)
+    ranks = rank(
+        lambda cases: trained.scores([case.history for case in cases], alone=True), cut.test, cut.seen
+    )
+    assert measure(ranks)["hr@1"].mean() > 0.6
+    assert trained.run["stopped_by"] in ("epochs", "patience")
+
+
+def test_a_report_says_what_a_limit_cut_short_names_no_folder_and_goes_on(cycles, tmp_path, monkeypatch):
+    monkeypatch.setattr("sys.argv", ["kefu", "evaluate", "suggest", "--interactions", str(cycles)])
+    report = evaluate_suggestions(
+        cycles, None, QUIET, baselines=("popularity", "gru4rec"), settings=Settings(epochs=1, width=16), out=tmp_path
+    )  # fmt: skip
+    page = (tmp_path / "README.md").read_text()
+    assert "Cut short by the limit, not by validation: kefu, gru4rec" in page
+    assert f"kefu evaluate suggest --interactions {cycles.name}" in page and str(tmp_path) not in page
+    more = evaluate_suggestions(
+        cycles, None, QUIET, baselines=("popularity", "lstm"), settings=Settings(epochs=1, width=16), out=tmp_path
+    )  # fmt: skip
+    assert set(more["models"]) == {"kefu", "kefu-network-alone", "popularity", "gru4rec", "lstm"}
+    assert more["models"]["gru4rec"] == report["models"]["gru4rec"]
+    assert "Not measured here: recent-popularity" in (tmp_path / "README.md").read_text()

@@ -60,6 +60,15 @@ shown = st.lists(st.tuples(ids, st.floats(NOW - 2 * COOL_DOWN, NOW)), max_size=8
 wishes = st.sampled_from(("", "under 20", "between 10 and 30", "a useful thing under 25", "thing", "over 40"))
 
 
+def most_of(shop, request, kinds):
+    """How many of a category may be suggested: two, more only if what is left is of too few categories for k."""
+    gone = {event.product_id for event in request.events}
+    gone |= {name for name, at in request.shown if request.now - at < COOL_DOWN}
+    limits = parse_wish(request.wish)
+    left = {p.category for p in shop.products if p.in_stock and p.id not in gone and limits.allows(p)}
+    return max(PER_CATEGORY, -(-request.k // max(1, len(left))))
+
+
 @settings(max_examples=60, deadline=None)
 @given(shops, events, shown, wishes, st.integers(1, 8), st.one_of(st.just(""), ids), st.booleans())
 def test_nothing_is_suggested_that_is_out_of_stock_disliked_shown_or_outside_the_wish(
@@ -71,6 +80,9 @@ def test_nothing_is_suggested_that_is_out_of_stock_disliked_shown_or_outside_the
     found = [suggestion.product for suggestion in make_suggester(shop, made[2]).suggest(request)]
     assert len(found) <= k and len({product.id for product in found}) == len(found)
     limits = parse_wish(wish)
+    if not about:
+        kinds = [product.category for product in found]
+        assert all(kinds.count(kind) <= most_of(shop, request, kinds) for kind in set(kinds))
     for product in found:
         assert product.in_stock and limits.allows(product)
         assert product.id not in {event.product_id for event in history}
@@ -89,6 +101,15 @@ def test_at_most_two_of_a_category_are_suggested_without_a_wish(made, history, k
     left = {p.category for p in shop.products if p.id not in {event.product_id for event in history}}
     most = max(PER_CATEGORY, -(-k // max(1, len(left))))
     assert all(kinds.count(kind) <= most for kind in kinds)
+
+
+def test_a_wish_in_words_gets_two_of_a_category_and_what_else_fits():
+    suggester = make_suggester(make_shop([1] * SIZE, [10] * SIZE), with_network=False)
+    found = suggester.suggest(Request(wish="a useful thing of tea", k=5, now=NOW))
+    kinds = [suggestion.product.category for suggestion in found]
+    assert len(kinds) == 5 and kinds.count("tea") == 2
+    only = suggester.suggest(Request(wish="tea", k=3, now=NOW))
+    assert [suggestion.product.category for suggestion in only] == ["tea"] * 3
 
 
 def test_a_like_changes_the_very_next_suggestion():

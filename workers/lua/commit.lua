@@ -1,7 +1,8 @@
 -- COMMIT: an execution hands in the reply to the messages it read. May be repeated after a lost reply.
 -- KEYS  claim, inbox, waiting, history, session, outbox, outbox chats, stats, alerts
 -- ARGV  execution, turn, chat, wake channel, outbox entry, remembered turn or "", turns kept,
---       seconds a session lives, products shown or "", counter, alert or "", alerts kept, id read, ...
+--       seconds a session lives, products shown or "", counter, alert or "", alerts kept,
+--       when they were shown, id read, ...
 -- Returns one of
 --   {"fenced"}                      the claim is another's, or was taken away: the reply is dropped
 --   {"done"}                        handed in, now or before; nothing is left to answer
@@ -12,7 +13,7 @@ local claim = redis.call('HMGET', KEYS[1], 'execution', 'turn')
 if claim[1] ~= execution then return {'fenced'} end
 
 if claim[2] == turn then
-  for i = 13, #ARGV do
+  for i = 14, #ARGV do
     local head = redis.call('LINDEX', KEYS[2], 0)
     if head and cjson.decode(head)['id'] == ARGV[i] then redis.call('LPOP', KEYS[2]) end
   end
@@ -24,7 +25,7 @@ if claim[2] == turn then
     redis.call('LTRIM', KEYS[4], -tonumber(ARGV[7]), -1)
     redis.call('EXPIRE', KEYS[4], ARGV[8])
   end
-  if ARGV[9] ~= '' then redis.call('HSET', KEYS[5], 'shown', ARGV[9]) end
+  if ARGV[9] ~= '' then redis.call('HSET', KEYS[5], 'shown', ARGV[9], 'shown_at', ARGV[13]) end
   redis.call('EXPIRE', KEYS[5], ARGV[8])
   redis.call('HINCRBY', KEYS[8], ARGV[10], 1)
   if ARGV[11] ~= '' then
