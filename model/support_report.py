@@ -104,7 +104,9 @@ def write_report(
     _draw_calibration(folder / "calibration.png", points, error)
     wrong = confusions(questions, answers[first])
     _draw_confusions(folder / "confusions.png", wrong)
-    lines = [f"# Answers to `{data.name}`", "", f"{len(questions)} questions. Shares from 0 to 1.", ""]
+    about = f"{len(questions)} questions. Shares from 0 to 1."
+    made = "Made by `kefu evaluate support --data FILE --report FOLDER`."
+    lines = [f"# Answers to `{data.name}`", "", f"{about} {made}", ""]
     for task, by_model in figures.items():
         lines += [f"## {task.capitalize()}", "", *_table(by_model), ""]
     lines += [
