@@ -152,6 +152,7 @@ def kept_passages(encoder: Encoder, texts: Sequence[str], path: Path | None) -> 
     known = _load(path, encoder) if path else {}
     missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in known}
     if missing:
+        logger.info("reading %d passages for the first time; about a tenth of a second each", len(missing))
         made = encoder.passages(list(missing.values())).astype(np.float16)
         known |= zip(missing, made, strict=True)
         if path:
