@@ -155,7 +155,8 @@ class Knowledge:
     ) -> list[Hit]:
         """The passages that fit best, best first; empty if no word of the query is known.
 
-        likeness: how near each passage of the language lies to the query by meaning, (passages,): one more ranking.
+        likeness: how near each passage of the language lies to the query by meaning, (passages,): one more ranking, in
+        which something is always found.
         """
         return self._shelves[language].search(query, k, likeness)
 
