@@ -8,7 +8,6 @@ ranked nor asked for. Knows no model: a model is something that scores histories
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -21,6 +20,9 @@ Seen = Literal["exclude", "include"]
 CUTS = (1, 5, 10, 20)
 ROWS = 256
 """Histories scored at a time."""
+
+_GAINS = 1 / np.log2(np.arange(2, max(CUTS) + 2))
+"""What a right item is worth at each place."""
 
 _RESAMPLES = 1000
 _EVENTS_NEEDED = 3
@@ -184,41 +186,28 @@ def _places(scores: np.ndarray, cases: Sequence[Case]) -> list[np.ndarray]:
 
 
 def measure(ranks: Ranks) -> dict[str, np.ndarray]:
-    """The metrics of each case, computed by torchmetrics.
+    """The metrics of each case; tests hold them against torchmetrics and trec_eval.
 
     hr: any right item within k; recall, precision and f1 at k; ndcg with equal gains; mrr over the whole ranking;
     accuracy is hr@1. With one right item recall = hr, precision = hr / k and f1 = 2 hr / (k + 1).
     """
-    rows = [_metrics_of(tuple(map(int, places))) for places in ranks.places]
+    rows = [_metrics_of(places) for places in ranks.places]
     return {name: np.array([row[name] for row in rows]) for name in (rows[0] if rows else {})}
 
 
-@lru_cache(maxsize=100_000)
-def _metrics_of(places: tuple[int, ...]) -> dict[str, float]:
+def _metrics_of(places: np.ndarray) -> dict[str, float]:
     """The metrics of one ranking, which depend on the places of its right items alone."""
-    import torch
-    from torchmetrics.functional import retrieval
-
-    depth = max(max(CUTS), places[0]) + len(places)
-    target = torch.zeros(depth, dtype=torch.long)
-    late = depth - 1
-    for place in places:
-        if place <= max(max(CUTS), places[0]):
-            target[place - 1] = 1
-        else:  # beyond every cut: where exactly changes nothing
-            target[late] = 1
-            late -= 1
-    scores = torch.arange(depth, 0, -1, dtype=torch.float64)
-    result = {"mrr": float(retrieval.retrieval_reciprocal_rank(scores, target))}
+    result = {"mrr": float(1 / places[0])}
     for k in CUTS:
-        precision = float(retrieval.retrieval_precision(scores, target, top_k=k))
-        recall = float(retrieval.retrieval_recall(scores, target, top_k=k))
+        found = int(np.searchsorted(places, k, side="right"))
+        gained = float(_GAINS[places[:found] - 1].sum())
+        precision, recall = found / k, found / len(places)
         result |= {
-            f"hr@{k}": float(retrieval.retrieval_hit_rate(scores, target, top_k=k)),
-            f"ndcg@{k}": float(retrieval.retrieval_normalized_dcg(scores, target, top_k=k)),
+            f"hr@{k}": float(found > 0),
+            f"ndcg@{k}": gained / float(_GAINS[: min(k, len(places))].sum()),
             f"recall@{k}": recall,
             f"precision@{k}": precision,
-            f"f1@{k}": 2 * precision * recall / (precision + recall) if precision + recall else 0.0,
+            f"f1@{k}": 2 * precision * recall / (precision + recall) if found else 0.0,
         }
     result["accuracy"] = result["hr@1"]
     return result

@@ -286,23 +286,27 @@ def page(report: dict[str, Any]) -> str:
             ]
             low, high = row["ndcg@10_interval"]
             lines.append(f"| {model} | " + " | ".join(cells) + f" | {low:.4f} – {high:.4f} |")
-    ours = report["models"].get(OURS)
-    if ours:
-        ahead = [
-            name
-            for name, row in report["models"].items()
-            if not name.startswith(OURS) and row["ndcg@10"] > ours["ndcg@10"]
-        ]
-        verdict = (
-            f"ahead of ours in NDCG@10: {', '.join(ahead)}" if ahead else "no baseline is ahead in NDCG@10"
-        )
-        lines += ["", f"Seen items {protocol['seen']}d: {verdict}."]
+    lines += ["", *(f"- {_verdict(rule, models)}" for rule, models in rules)]
     lines += ["", "![NDCG@10 of every model with its interval](ndcg.png)", "", "## Fitting", ""]
     lines += [
         f"- {name}: " + ", ".join(f"{key} {value}" for key, value in figures.items())
         for name, figures in report["fitting"].items()
     ]
     return "\n".join(lines) + "\n"
+
+
+def _verdict(rule: str, models: dict[str, Any]) -> str:
+    """Which baselines are ahead, of the blend and of the network alone."""
+    told = []
+    for ours in (OURS, f"{OURS}-network-alone"):
+        if ours in models:
+            better = [
+                name
+                for name, row in models.items()
+                if not name.startswith(OURS) and row["ndcg@10"] > models[ours]["ndcg@10"]
+            ]
+            told.append(f"ahead of {ours}: {', '.join(better) or 'none of the baselines'}")
+    return f"NDCG@10, seen items {rule}d: {'; '.join(told)}."
 
 
 def draw(report: dict[str, Any], path: Path) -> None:

@@ -165,6 +165,31 @@ def test_metrics_agree_with_trec_eval():
         assert ours[mine].mean() == pytest.approx(next(iter(value.values())), abs=1e-6), mine
 
 
+def test_metrics_agree_with_torchmetrics():
+    retrieval = pytest.importorskip(
+        "torchmetrics", reason="the extra `evaluate` is not installed"
+    ).functional.retrieval
+    generator = np.random.default_rng(2)
+    places = [np.sort(generator.choice(60, generator.integers(1, 30), replace=False)) + 1 for _ in range(25)]
+    ours = measure(Ranks(tuple(places), np.zeros((25, 10), dtype=int)))
+    theirs = {
+        "hr": retrieval.retrieval_hit_rate,
+        "ndcg": retrieval.retrieval_normalized_dcg,
+        "recall": retrieval.retrieval_recall,
+        "precision": retrieval.retrieval_precision,
+    }
+    scores = torch.arange(60, 0, -1, dtype=torch.float64)
+    for case, row in enumerate(places):
+        target = torch.zeros(60, dtype=torch.long)
+        target[row - 1] = 1
+        assert ours["mrr"][case] == pytest.approx(float(retrieval.retrieval_reciprocal_rank(scores, target)))
+        for name, metric in theirs.items():
+            for k in CUTS:
+                assert ours[f"{name}@{k}"][case] == pytest.approx(
+                    float(metric(scores, target, top_k=k)), abs=1e-6
+                )
+
+
 def test_equal_scores_favour_nobody_and_seen_items_are_not_ranked():
     history = Events(np.array([0]), np.array([0]), np.array([0.0]), np.array([0]))
 
