@@ -20,6 +20,6 @@ CMD ["kefu", "bot"]
 FROM base AS worker
 ARG PIP_FLAGS=""
 COPY model model
-RUN pip install ${PIP_FLAGS} -c constraints.txt ".[worker]"
+RUN pip install ${PIP_FLAGS} -c constraints.txt ".[worker,meaning]"
 USER kefu
 CMD ["kefu", "worker"]

@@ -100,6 +100,10 @@ def evaluate_support(
     ] = None,
     threads: Annotated[int, typer.Option(min=1, help="intents: threads of the CPU.")] = 1,
     seed: Annotated[int, typer.Option(help="intents: for the split and the training.")] = 1,
+    encoder: Annotated[
+        Literal["none", "vectors", "tuned"],
+        typer.Option(help="intents: what is learned over the pretrained encoder, where it is installed."),
+    ] = "tuned",
 ) -> None:
     """Measure answers to a file of questions, beside answering with the best passage alone; or with --task intents
     question types, on JSON lines with `text` (or `instruction`) and `intent`.
@@ -111,12 +115,13 @@ def evaluate_support(
         from model.checkpoint import CheckpointError
         from model.intents.command import evaluate_intents
         from model.intents.examples import IntentsError
+        from model.intents.pretrained import PretrainedError
 
         try:
             evaluate_intents(
-                data, train, split, baselines, model, report, cache, tokens, threads, seed, as_json
+                data, train, split, baselines, model, report, cache, tokens, threads, seed, as_json, encoder
             )
-        except (IntentsError, CheckpointError) as error:
+        except (IntentsError, CheckpointError, PretrainedError) as error:
             raise TyperException(str(error)) from None
         return
     if baselines not in ("none", "all"):

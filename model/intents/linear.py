@@ -1,10 +1,12 @@
-"""Classifiers of question types without a network: the commonest type, and linear ones over TF-IDF of n-grams."""
+"""Classifiers of question types without a network: the commonest type, and linear ones over TF-IDF of n-grams or over
+vectors."""
 
 import json
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import torch
 from scipy.sparse import csr_matrix, hstack
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
@@ -112,3 +114,44 @@ class Linear:
 
     def _features(self, texts: Sequence[str]) -> csr_matrix:
         return hstack([vectorizer.transform(texts) for vectorizer in self._vectorizers]).tocsr()
+
+
+class Vectors:
+    """Multinomial logistic regression over vectors that an encoder made of the questions."""
+
+    _DECAY = 1e-4
+
+    def fit(self, vectors: np.ndarray, targets: np.ndarray, labels: int, seed: int) -> None:
+        """vectors: (N, width)."""
+        self._middle, self._spread = vectors.mean(0), vectors.std(0) + 1e-6
+        features = torch.from_numpy((vectors - self._middle) / self._spread)
+        wanted = torch.from_numpy(targets)
+        weights = torch.zeros(labels, features.shape[1], requires_grad=True)
+        bias = torch.zeros(labels, requires_grad=True)
+        optimizer = torch.optim.LBFGS([weights, bias], max_iter=200, line_search_fn="strong_wolfe")
+
+        def loss() -> torch.Tensor:
+            optimizer.zero_grad()
+            value = torch.nn.functional.cross_entropy(features @ weights.T + bias, wanted)
+            value = value + self._DECAY * weights.square().sum()
+            value.backward()
+            return value
+
+        optimizer.step(loss)
+        self._weights, self._bias = weights.detach().numpy(), bias.detach().numpy()
+        self._bias[np.bincount(targets, minlength=labels) == 0] = -30.0  # never said
+
+    def probabilities(self, vectors: np.ndarray) -> np.ndarray:
+        """(N, labels)."""
+        logits = ((vectors - self._middle) / self._spread) @ self._weights.T + self._bias
+        odds = np.exp((logits - logits.max(1, keepdims=True)).astype(np.float64))
+        return odds / odds.sum(1, keepdims=True)
+
+    def state(self) -> State:
+        return {
+            "middle": self._middle, "spread": self._spread, "weights": self._weights, "bias": self._bias,
+        }  # fmt: skip
+
+    def load(self, state: State) -> None:
+        self._middle, self._spread = state["middle"], state["spread"]
+        self._weights, self._bias = state["weights"], state["bias"]

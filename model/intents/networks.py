@@ -1,13 +1,18 @@
 """Networks that read a question's tokens and name its type: LSTM, GRU, an encoder Transformer, and our GPT.
 
 All learn in one loop: AdamW, a part of the training file set aside, the best state on it kept, an end when it gets
-no better. How long is told in tokens, not in minutes, so that a run can be repeated.
+no better. How long is told in tokens, not in minutes, so that a run can be repeated. What each epoch does depends on
+the seed and its number alone, so a run that was cut off goes on from its last whole epoch as if it had not been.
 """
 
 import math
+import os
+import pickle
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from random import Random
+from typing import Any
 
 import numpy as np
 import torch
@@ -138,10 +143,12 @@ def learn(
     plan: Plan,
     seed: int,
     on_epoch: OnEpoch = lambda share, text: None,
+    keep: Path | None = None,
 ) -> dict[str, float]:
-    """Train a network; it ends with its best state on the part set aside. Returns how it went."""
-    torch.manual_seed(seed)
-    rng = Random(seed)
+    """Train a network; it ends with its best state on the part set aside. Returns how it went.
+
+    keep: a file for the state after each epoch, from which the next call goes on; it is removed at the end.
+    """
     whole = max(1, sum(map(len, rows)))
     epochs = max(plan.least_epochs, min(plan.most_epochs, round(plan.tokens / whole)))
     # Where the plan is shorter than its epochs, each takes other rows by chance.
@@ -152,15 +159,28 @@ def learn(
     )
     steps = epochs * math.ceil(taken / plan.rows)
     optimizer = torch.optim.AdamW(
-        network.parameters(), lr=plan.learning_rate, weight_decay=plan.weight_decay, betas=(0.9, 0.98)
+        network.parameters(),
+        lr=plan.learning_rate,
+        weight_decay=plan.weight_decay,
+        betas=(0.9, 0.98),
+        fused=True,
     )
     warm = max(1, steps // 20)
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda step: min((step + 1) / warm, max(0.02, (steps - step) / max(1, steps - warm)))
     )
-    best, best_state, best_epoch, step, loss = -math.inf, None, 0, 0, torch.tensor(0.0)
+    best, best_state, best_epoch, epoch, step, loss = -math.inf, None, 0, 0, 0, torch.tensor(0.0)
     wanted = torch.as_tensor(targets)
-    for epoch in range(1, epochs + 1):
+    if (saved := _resume(keep)) is not None:
+        network.load_state_dict(saved["network"])
+        optimizer.load_state_dict(saved["optimizer"])
+        schedule.load_state_dict(saved["schedule"])
+        best, best_state = saved["best"], saved["best_state"]
+        best_epoch, epoch, step = saved["best_epoch"], saved["epoch"], saved["step"]
+    while epoch < epochs and epoch - best_epoch < plan.patience:
+        epoch += 1
+        torch.manual_seed(1000 * seed + epoch)
+        rng = Random(f"{seed}:{epoch}")
         network.train()
         shown = range(len(rows)) if taken == len(rows) else rng.sample(range(len(rows)), taken)
         for batch in _batches([len(rows[i]) for i in shown], plan.rows, rng):
@@ -182,11 +202,29 @@ def learn(
         if quality > best:
             best, best_epoch = quality, epoch
             best_state = {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}
-        elif epoch - best_epoch >= plan.patience:
-            break
+        if keep is not None:
+            saved = {
+                "network": network.state_dict(), "optimizer": optimizer.state_dict(), "schedule": schedule.state_dict(),
+                "best": best, "best_state": best_state, "best_epoch": best_epoch, "epoch": epoch, "step": step,
+            }  # fmt: skip
+            keep.parent.mkdir(parents=True, exist_ok=True)
+            torch.save(saved, keep.with_suffix(".new"))
+            os.replace(keep.with_suffix(".new"), keep)
     assert best_state is not None
     network.load_state_dict(best_state)
+    if keep is not None:
+        keep.unlink(missing_ok=True)
     return {"epochs": epoch, "best_epoch": best_epoch}
+
+
+def _resume(keep: Path | None) -> dict[str, Any] | None:
+    """What the last call left; a file cut off by a full disk counts as none."""
+    if keep is None or not keep.is_file():
+        return None
+    try:
+        return torch.load(keep, weights_only=True)
+    except (RuntimeError, OSError, EOFError, pickle.UnpicklingError):
+        return None
 
 
 @torch.no_grad()

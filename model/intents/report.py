@@ -49,8 +49,18 @@ def _report(result: Result, how: Mapping[str, Any]) -> str:
         lines += [
             "",
             f"`kefu` is the product of its experts, each to the power of its trust ({trust}), fitted on "
-            f"{result.notes['set_aside']} training questions that no expert learned from; then the n-grams learn from those too."
+            f"{result.notes['set_aside']} training questions that no expert learned from; then "
+            f"{'the n-grams and the vectors learn' if 'vectors' in result.notes['trust'] else 'the n-grams learn'} from those too."
             + (f" Below a probability of {result.notes['floor']} a question counts as out of scope." if result.notes["floor"] else ""),
+        ]  # fmt: skip
+    if "kefu_vectors" in result.figures:
+        tuned = ", `kefu_encoder` the same with the encoder's upper layers tuned" * (
+            "kefu_encoder" in result.figures
+        )
+        lines += [
+            "",
+            "`kefu_vectors` is a linear classifier over what the pretrained encoder (multilingual-e5-small) makes of a question"
+            f"{tuned}; `kefu_without_encoder` is the product of the others.",
         ]  # fmt: skip
     lines += ["", "## Where kefu is wrong", "", "| right | said | times |", "|---|---|---|"]
     lines += [f"| {a} | {b} | {n} |" for a, b, n in confusions(result.verdicts["kefu"], result.right)]
@@ -131,7 +141,7 @@ def _draw_calibration(result: Result, path: Path) -> None:
     axes = figure.add_subplot()
     axes.plot([0, 1], [0, 1], color="grey", linestyle=":")
     for name, verdict in result.verdicts.items():
-        if name in ("kefu", "kefu_gpt", "logistic_regression", "transformer"):
+        if name in ("kefu", "kefu_gpt", "kefu_encoder", "logistic_regression", "transformer"):
             steps = calibration(verdict, result.right)
             error = result.figures[name]["calibration_error"]
             axes.plot(

