@@ -4,7 +4,9 @@ Code finds records and passages, the voice names the question type and writes fr
 was written. Whatever fails on the way, the source itself is the answer: the passage is the floor.
 """
 
+import asyncio
 import json
+import math
 import re
 import time
 from collections import defaultdict
@@ -14,16 +16,20 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, Protocol, Self
 
+import numpy as np
 import torch
 
+from model.answerable import Evidence, Judge, logit
 from model.check import faithfulness, shared_words, unsupported
 from model.checkpoint import CheckpointError, load, shipped
 from model.data.asks import type_of
 from model.decoders import Decision, ModelError, NativeDecoder, NativeVoice, PromptTooLong
+from model.encoder import VECTORS, open_encoder
 from model.engine import EngineError
 from model.general import LONGEST_ANSWER, GeneralVoice
-from model.knowledge import Catalogue, Hit, Knowledge, Passage
+from model.knowledge import Catalogue, Hit, Knowledge, Passage, covered_share
 from model.literal import fields_of, is_taught, quotes, sentences_of, told_to_the_end, with_delivery
+from model.meaning import Meaning, MeaningRouter
 from model.phrases import phrase
 from model.prompt import (
     ORDER_TYPES,
@@ -35,6 +41,7 @@ from model.prompt import (
     plain,
     render_prompt,
 )
+from model.router import FILE as ROUTER
 from model.router import PRODUCT, Router, by_type, fuse
 from model.shop import DEMO_SHOP, STATUS_NAMES, Order, Product, Shop, ShopError, date_text
 from model.slots import SLOT, Slots
@@ -80,8 +87,15 @@ POSSIBLE = 0.1
 MODEL_TRUST = 0.2
 """Weight of the model's opinion on the question type beside the router's, from held-out wordings."""
 
+NGRAMS_TRUST = 0.5
+MEANING_TRUST = 1.2
+"""Weights of the router's n-grams and of an encoder's vectors in the question type, from held-out wordings."""
+
 RETRIEVAL_TRUST = 0.5
 """Weight of retrieval beside the aspects when a passage of a topic is chosen."""
+
+LIKENESS_TRUST = 12.0
+"""Weight of a passage's likeness by meaning, as a cosine, when a passage of a topic is chosen."""
 
 SURE_PART = 0.35
 """A part of a message that the router is surer of than this, and twice as sure as of anything else, may be a question
@@ -94,9 +108,13 @@ SHORTEST = 2
 MOST_PARTS = 6
 """Words of a part at least, and parts of a message at most, that are looked at for two questions."""
 
+ITSELF = 0.2
+"""Weight of what such a question says by itself beside what both say together."""
+
 ALONE = 0.6
 """A question that the router is surer of than this is read alone, whatever stood before it."""
 
+GOES_ON_UNITS = 12
 FOLLOW_UP_UNITS = 6
 """Words or Chinese characters up to which a question may be a follow-up that says too little."""
 
@@ -112,12 +130,26 @@ LEAST_FAITHFUL = 0.5
 LEAST_SHARED = 2
 """Content words that a general model's answer must have of its source."""
 
+ATTRIBUTE = "product_info/attribute"
+"""Questions on one thing about a product, which its record may not tell."""
+
+RECORD_TYPES = ORDER_TYPES | {"product_price", "product_stock"}
+"""Questions that a record always answers, once it is known which, so that their type's probability is enough."""
+
+NO_SOURCE = SMALL_TALK_TYPES | {"other", "human", "suggest"}
+"""Questions that no passage and no record answers."""
+
 ORDER_MATTERS = frozenset({"order_cancel", "order_change", "order_invoice"})
 """Questions on an order that the shop's rules answer, not its record alone."""
 
 _ACTION_NAMES = {"buy": "buy", "like": "like", "more": "like", "view": "view", "cheaper": "view"}
 _REASON_OF = {action: f"reason_{name}" for action, name in _ACTION_NAMES.items()}
 
+_LEAST = 1e-6
+_LEAST_FIT = 0.05
+_COSINES = 20.0
+"""What brings differences of this encoder's cosines to about 1."""
+_LANGUAGES: tuple[Language, Language] = ("en", "zh")
 _CHINESE = re.compile(r"[\u3400-\u9fff]")
 _LATIN_WORD = re.compile(r"[^\W\d_\u3400-\u9fff]*[A-Za-z][^\W\d_\u3400-\u9fff]*")
 _UNIT = re.compile(r"[\u3400-\u9fff]|[^\W_\u3400-\u9fff]+")
@@ -125,6 +157,12 @@ _BETWEEN_QUESTIONS = re.compile(
     r"[?？!！。；;\n]+|\.\s+|[,，]\s*|(?:^|\s)(?:and|also|plus)\s|还有|另外|以及|顺便", re.IGNORECASE
 )
 _NO_QUESTION = SMALL_TALK_TYPES | {"other", "complaint", "human"}
+_ASKS = re.compile(
+    r"\b(how|what|when|where|which|who|why|can|could|do|does|did|is|are|will|would|may|should|any)\b"
+    r"|[吗么呢]|[不没][?？]*$|多|几|怎|咋|哪|什么|啥|谁|能|可以|可否|行|如何|为何|要不要|有没有|是不是|会不会",
+    re.IGNORECASE,
+)
+_FOLLOW_UP_END = re.compile(r"呢[\s?？!！。~～]*$")
 _FOLLOW_UP = re.compile(r"^\s*((and|what about|how about|also|or)\b|那|还有|如果|要是|换成)", re.IGNORECASE)
 
 
@@ -225,6 +263,10 @@ class _Turn:
     named: tuple[_Source, ...]
     hits: tuple[Hit, ...]
     sources: tuple[_Source, ...]
+    read: str
+    """What was read to find them: a question that says too little together with the one before it."""
+    likeness: np.ndarray | None = None
+    """How near each passage of the language lies by meaning, (passages,)."""
 
 
 @dataclass(frozen=True)
@@ -237,6 +279,37 @@ class _Page:
     allowed: Mapping[int | None, Collection[int]]
 
 
+@dataclass(frozen=True)
+class Known:
+    """What was learned of questions: the router, and what stands beside it where the encoder is installed."""
+
+    router: Router | None = None
+    meaning: Meaning | None = None
+    judge: Judge | None = None
+
+    @classmethod
+    def load(cls, shop: Shop, home: Path, folder: Path, threads: int) -> Self:
+        """From the shop's own folder `home` if it has been taught types, else from the checkpoint's.
+
+        threads: of the encoder; 0 for none. Raises RouterError and JudgeError.
+        """
+        place = next((some for some in (home, folder) if (some / ROUTER).exists()), None)
+        if place is None:
+            return cls()
+        router = Router.load(place)
+        assert router
+        encoder = open_encoder(threads) if threads else None
+        if encoder is None:
+            return cls(router)
+        judge = Judge.load(place) or Judge.load(shipped())
+        passages: dict[Language, list[Passage]] = {
+            language: [passage for passage in shop.passages if passage.language == language]
+            for language in _LANGUAGES
+        }
+        meant = MeaningRouter.load(place, encoder)
+        return cls(router, Meaning(encoder, meant, passages, home / VECTORS), judge)
+
+
 class Assistant:
     """Answers questions and suggests products of one shop."""
 
@@ -246,11 +319,21 @@ class Assistant:
         voice: Voice | GeneralVoice,
         router: Router | None = None,
         behaviour: Path | None = None,
+        meaning: Meaning | None = None,
+        judge: Judge | None = None,
     ) -> None:
+        """`meaning` must be of the same shop and, if it has a router, of the same labels."""
         self.shop = shop
         self._router = router
+        self._meaning = meaning
+        self._judge_of = judge if meaning else None
         _check_labels(shop, router)
         self.knowledge = Knowledge(shop.passages)
+        self._places = {
+            (language, passage.id): place
+            for language in _LANGUAGES
+            for place, passage in enumerate(self.knowledge.passages(language))
+        }
         self._aspects = _aspects(shop.passages, router) if router else {}
         self.catalogue = Catalogue(shop)
         self._behaviour = behaviour
@@ -272,6 +355,7 @@ class Assistant:
         answer_tokens: int = LONGEST_ANSWER,
         model_name: str = "",
         model_key: str = "",
+        meaning: bool = True,
     ) -> Self:
         """Make an assistant from settings.
 
@@ -279,37 +363,36 @@ class Assistant:
         any causal language model of transformers (id, folder, .gguf file), or the address of an OpenAI-compatible
         server, whose model is `model_name` and whose key is `model_key`; the last two answer in `answer_tokens` at
         most. shop: the folder of its data, None for the demo shop; its `behaviour/`, if there is one, is what
-        `kefu train behaviour` wrote. Raises ShopError, CheckpointError, ModelError and RecommenderError.
+        `kefu train behaviour` wrote. meaning: whether to use the optional encoder where it is
+        installed. Raises ShopError, CheckpointError, ModelError and RecommenderError.
         """
         records = Shop.load(shop)
         behaviour = shipped(BEHAVIOUR) if shop is None else shop / BEHAVIOUR
         if model == "passages":
             return cls(records, NoVoice(), behaviour=behaviour)
-        own = Router.load(DEMO_SHOP if shop is None else shop)
+        address, foreign = model.startswith(("http://", "https://")), is_foreign(model)
+        folder = shipped() if model == "builtin" or address or foreign else Path(model)
+        known = Known.load(records, DEMO_SHOP if shop is None else shop, folder, threads if meaning else 0)
         if device == "auto":
             device = "cuda" if torch.cuda.is_available() else "cpu"
-        if model.startswith(("http://", "https://")):
+        voice: Voice | GeneralVoice
+        if address:
             from model.endpoint import EndpointDecoder
 
-            endpoint = EndpointDecoder(model, model_name, model_key, slots)
-            return cls(
-                records, GeneralVoice(endpoint, answer_tokens), own or Router.load(shipped()), behaviour
-            )
-        if is_foreign(model):
+            voice = GeneralVoice(EndpointDecoder(model, model_name, model_key, slots), answer_tokens)
+        elif foreign:
             from model.transformer import open_transformers
 
             decoder = open_transformers(model, device, slots, threads, precision)
-            return cls(
-                records, GeneralVoice(decoder, answer_tokens), own or Router.load(shipped()), behaviour
-            )
-        folder = shipped() if model == "builtin" else Path(model)
-        try:
-            voice = NativeVoice(NativeDecoder(load(folder, device), slots, threads, precision))
-        except ValueError as error:
-            if isinstance(error, CheckpointError):
-                raise
-            raise ModelError(str(error)) from None
-        return cls(records, voice, own or Router.load(folder), behaviour)
+            voice = GeneralVoice(decoder, answer_tokens)
+        else:
+            try:
+                voice = NativeVoice(NativeDecoder(load(folder, device), slots, threads, precision))
+            except ValueError as error:
+                if isinstance(error, CheckpointError):
+                    raise
+                raise ModelError(str(error)) from None
+        return cls(records, voice, known.router, behaviour, known.meaning, known.judge)
 
     async def answer(self, question: Question, on_text: OnText | None = None) -> Answer:
         """Answer one question. `on_text` gets the growing text; the answer returned is the one that counts."""
@@ -322,6 +405,11 @@ class Assistant:
         if named and not orders:
             return Answer("clarify", phrase(language, "order_not_found", id=named[0]), "order_status")
         answers = []
+        if self._meaning:  # read at once and beside the loop; what follows finds them remembered
+            products = self.shop.find_products(text, language)[:MAX_RECORDS]
+            told = [_told(self._product_source(product, language)) for product in products]
+            asked = [self._asked(some) for some in (text, *_parts(text))]
+            await asyncio.to_thread(self._meaning.read, asked, told)
         for part in self._questions_in(text):
             turn = self._look_up(question, part, language, orders)
             try:
@@ -332,14 +420,14 @@ class Assistant:
 
     def _questions_in(self, text: str) -> list[str]:
         """The questions of a message: more than one only where each is surely of another kind, else the whole."""
-        parts = [part for part in _BETWEEN_QUESTIONS.split(text) if part and len(_units(part)) >= SHORTEST]
-        if not self._router or not 1 < len(parts) <= MOST_PARTS:
+        parts = _parts(text)
+        if not self._router or not parts:
             return [text]
         found: dict[str, str] = {}
         for part in parts:
-            labels = self._labels(part)
+            labels, _ = self._labels(part)
             (name, first), (_, second), *_ = sorted(by_type(labels).items(), key=lambda pair: -pair[1])
-            if name in _NO_QUESTION or first < max(SURE_PART, 2 * second):
+            if name in _NO_QUESTION or first < max(SURE_PART, 2 * second) or not _ASKS.search(part):
                 continue
             label = max(labels, key=labels.__getitem__)
             found.setdefault("order" if name in ORDER_TYPES | {"delivery_tracking"} else label, part)
@@ -442,6 +530,8 @@ class Assistant:
     def forget(self, chat: str) -> None:
         """Keep nothing that was computed for a chat, named as in `Question.chat`. Called on the engine's loop."""
         self._voice.forget(chat)
+        if self._meaning:
+            self._meaning.encoder.forget()
 
     async def close(self) -> None:
         """Free the voice's engine."""
@@ -461,31 +551,59 @@ class Assistant:
             sources.append(source)
         if not any(source.kind == "order" for source in sources) and (order := self._only_order(question)):
             sources.append(self._order_source(order, language))
-        query = f"{last.customer} {text}" if last and _FOLLOW_UP.match(text) else text
-        hits = tuple(self.knowledge.search(query, language, PASSAGES))
+        labels, read = self._labels(text, last)
+        query = f"{last.customer} {text}" if last and _goes_on(text) else read
+        likeness = self._meaning.likeness(self._asked(read), language) if self._meaning else None
+        hits = tuple(self.knowledge.search(query, language, PASSAGES, likeness))
         known = {source.id for source in sources}
         sources += [_passage_source(hit.passage) for hit in hits if hit.passage.id not in known]
-        labels = self._labels(text, last)
-        return _Turn(question, text, language, labels, by_type(labels), named, hits, tuple(sources))
+        types = by_type(labels)
+        return _Turn(question, text, language, labels, types, named, hits, tuple(sources), read, likeness)
 
-    def _labels(self, text: str, last: PastTurn | None = None) -> Mapping[str, float]:
-        """The router's opinion; a question that says too little is read together with the one before it."""
+    def _labels(self, text: str, last: PastTurn | None = None) -> tuple[Mapping[str, float], str]:
+        """The routers' opinion and what they read: a question that says too little together with the one before it."""
         if not self._router:
-            return {}
-        text = self.shop.without_titles(text, PRODUCT)
-        labels = self._router.probabilities(text)
-        if last and (_FOLLOW_UP.match(text) or len(_units(text)) <= FOLLOW_UP_UNITS):
+            return {}, text
+        labels = self._opinion(text)
+        goes_on = last is not None and _goes_on(text)
+        if last and (goes_on or len(_units(text)) <= FOLLOW_UP_UNITS):
             types = by_type(labels)
             name = max(types, key=types.__getitem__)
-            if types[name] < ALONE or name == "other":
-                before = self.shop.without_titles(last.customer, PRODUCT)
-                labels = {
-                    label: odds * (SAME_MATTER if type_of(label) == last.question_type else 1.0)
-                    for label, odds in self._router.probabilities(f"{before} {text}").items()
+            nameless = name in ORDER_TYPES | PRODUCT_TYPES and last.question_type != name
+            if goes_on or nameless or types[name] < ALONE or name == "other":
+                read = f"{last.customer} {text}"
+                together = {
+                    label: odds
+                    * labels[label] ** ITSELF
+                    * (SAME_MATTER if type_of(label) == last.question_type else 1.0)
+                    for label, odds in self._opinion(read).items()
                 }
-                total = sum(labels.values())
-                return {label: odds / total for label, odds in labels.items()}
-        return labels
+                total = sum(together.values())
+                return {label: odds / total for label, odds in together.items()}, read
+        return labels, text
+
+    def _opinion(self, text: str) -> dict[str, float]:
+        """What n-grams and meaning say of a question alone: the probability of each label."""
+        assert self._router
+        text = self._asked(text)
+        ngrams = self._router.probabilities(text)
+        meant = self._meaning.opinion(text) if self._meaning else {}
+        if not meant:
+            return ngrams
+        types = by_type(ngrams)  # where one has aspects that the other has not, the type speaks for them
+        logs = {
+            label: NGRAMS_TRUST * math.log(max(ngrams.get(label, types.get(type_of(label), 0.0)), _LEAST))
+            + MEANING_TRUST * math.log(max(odds, _LEAST))
+            for label, odds in meant.items()
+        }
+        highest = max(logs.values())
+        odds_of = {label: math.exp(log - highest) for label, log in logs.items()}
+        total = sum(odds_of.values())
+        return {label: odds / total for label, odds in odds_of.items()}
+
+    def _asked(self, text: str) -> str:
+        """A question as the classifiers read it: without the titles of products."""
+        return self.shop.without_titles(text, PRODUCT)
 
     def _only_order(self, question: Question) -> Order | None:
         """The order that "my order" must mean: the customer's only one, or the only one still under way."""
@@ -530,7 +648,7 @@ class Assistant:
         ranking = tuple(sorted(turn.types.items(), key=lambda item: -item[1]))
         name, probability = ranking[0] if ranking else ("other", 0.0)
         decision = Decision(name, probability, None, 1.0, ranking)
-        verdict = self._judge(turn, turn.sources, decision, None)
+        decision, verdict = self._judge(turn, turn.sources, decision, None)
         if isinstance(verdict, Answer):
             return verdict
         written, draft, checked = "", "", 0
@@ -564,8 +682,8 @@ class Assistant:
         return Answer(
             "answer" if is_sound else "passage",
             text if is_sound else verdict.shown(turn.language),
-            name,
-            probability,
+            decision.question_type,
+            decision.type_probability,
             verdict.id,
             verdict.title if verdict.kind == "passage" else "",
             draft=draft.strip(),
@@ -579,7 +697,10 @@ class Assistant:
         name = max(turn.types, key=turn.types.__getitem__, default="other")
         if name not in QUESTION_TYPES:  # the shop's own, of which the voice knows nothing
             passage = self._best_passage(turn, name)
-            if passage and turn.types[name] >= TYPE_CONFIDENCE:
+            sure = turn.types[name] >= TYPE_CONFIDENCE
+            if self._judge_of:
+                sure = self._answerable(turn, name) >= self._judge_of.threshold
+            if passage and sure:
                 return Answer("passage", passage.text, name, turn.types[name], passage.id, passage.title)
             return self._by_retrieval(turn, turn.types[name])
         page = self._page(voice, turn, turn.sources)
@@ -593,10 +714,14 @@ class Assistant:
             if turn.types:
                 decision = _fused(decision, turn.types)
             chosen = page.sources[decision.key] if decision.key is not None else None
-            verdict = self._judge(turn, page.sources, decision, chosen)
+            named = decision.question_type
+            decision, verdict = self._judge(turn, page.sources, decision, chosen)
             if isinstance(verdict, Answer):
                 return verdict
-            if verdict == chosen:
+            if decision.question_type not in QUESTION_TYPES:
+                name, sure = decision.question_type, decision.type_probability
+                return Answer("passage", verdict.text, name, sure, verdict.id, verdict.title)
+            if verdict == chosen and decision.question_type == named:
                 return self._checked(turn, verdict, decision, await _text(stream, page, on_text))
         page = self._page(voice, turn, (verdict,))
         keys, types = range(len(page.sources)), [decision.question_type]
@@ -626,26 +751,60 @@ class Assistant:
 
     def _judge(
         self, turn: _Turn, sources: Sequence[_Source], decision: Decision, chosen: _Source | None
-    ) -> Answer | _Source:
-        """The source that must be answered from, or an answer by code where the model has nothing to say."""
-        name, language = decision.question_type, turn.language
-        if decision.type_probability < TYPE_CONFIDENCE:
-            return self._by_retrieval(turn, decision.type_probability)
+    ) -> tuple[Decision, Answer | _Source]:
+        """The source that must be answered from, or an answer by code where the model has nothing to say.
+
+        With the decision that holds: a judge may overrule a type that no source answers, and says how sure it is.
+        """
+        name, language, probability = decision.question_type, turn.language, decision.type_probability
+        if probability >= TYPE_CONFIDENCE:
+            if name in SMALL_TALK_TYPES:
+                return decision, Answer("smalltalk", phrase(language, name), name, probability)
+            if name == "human":
+                text = _paragraphs(phrase(language, "human"), self._contact(language))
+                return decision, Answer("handover", text, name, probability)
+            if name == "suggest":
+                asked = turn.question
+                request = self._request(
+                    turn.text, language, asked.customer_id, asked.shown, events=asked.events
+                )
+                products = self._cards(request, self.suggester.suggest(request))
+                text = phrase(language, "suggest" if products else "suggest_none")
+                return decision, Answer("answer", text, name, probability, products=products)
+        if self._judge_of:
+            return self._if_answerable(turn, sources, decision, chosen)
+        if probability < TYPE_CONFIDENCE:
+            return decision, self._by_retrieval(turn, probability)
         if name == "other":
             if turn.named and turn.named[0].kind == "order":  # whoever names an order wants to know of it
-                return self._by_retrieval(replace(turn, hits=()), decision.type_probability)
-            return self._unknown(turn, decision.type_probability)
-        if name in SMALL_TALK_TYPES:
-            return Answer("smalltalk", phrase(language, name), name, decision.type_probability)
-        if name == "human":
-            text = _paragraphs(phrase(language, "human"), self._contact(language))
-            return Answer("handover", text, name, decision.type_probability)
-        if name == "suggest":
-            asked = turn.question
-            request = self._request(turn.text, language, asked.customer_id, asked.shown, events=asked.events)
-            products = self._cards(request, self.suggester.suggest(request))
-            text = phrase(language, "suggest" if products else "suggest_none")
-            return Answer("answer", text, name, decision.type_probability, products=products)
+                return decision, self._by_retrieval(replace(turn, hits=()), probability)
+            return decision, self._unknown(turn, probability)
+        return decision, self._source_for(turn, sources, decision, chosen)
+
+    def _if_answerable(
+        self, turn: _Turn, sources: Sequence[_Source], decision: Decision, chosen: _Source | None
+    ) -> tuple[Decision, Answer | _Source]:
+        """The source of the likeliest type that has one, if the judge holds that it answers the question."""
+        name = decision.question_type
+        if name in NO_SOURCE:
+            name, chosen = _likeliest(turn.types), None
+        is_record = name in RECORD_TYPES
+        probability = turn.types[name] if is_record else self._answerable(turn, name)
+        decision = Decision(
+            name, probability, decision.key if chosen else None, decision.key_probability, decision.ranking
+        )
+        assert self._judge_of
+        if probability >= (TYPE_CONFIDENCE if is_record else self._judge_of.threshold):
+            return decision, self._source_for(turn, sources, decision, chosen)
+        if turn.named and turn.named[0].kind == "order":  # whoever names an order wants to know of it
+            return decision, self._by_retrieval(replace(turn, hits=()), probability)
+        return decision, self._unknown(turn, probability)
+
+    def _source_for(
+        self, turn: _Turn, sources: Sequence[_Source], decision: Decision, chosen: _Source | None
+    ) -> Answer | _Source:
+        """The record or passage that a question of this type is answered from; a question back if that is open."""
+        name = decision.question_type
         for kind, types in (("order", ORDER_TYPES), ("product", PRODUCT_TYPES)):
             if name in types:
                 records = [source for source in sources if source.kind == kind]
@@ -658,10 +817,71 @@ class Assistant:
                 return records[0] if len(records) == 1 else self._ask_back(turn, decision, kind)
         return self._best_passage(turn, name) or self._by_retrieval(turn, decision.type_probability)
 
+    def evidence(self, question: Question) -> Evidence:
+        """What speaks for answering a question, for the judge to learn from: the likeliest type that has a source,
+        that source's id ("" for a question back), and the signs."""
+        text = question.text.strip()[:MAX_READ]
+        turn = self._look_up(question, text, language_of(text, question.language), ())
+        name = _likeliest(turn.types)
+        source = self._source_at_hand(turn, name)
+        return Evidence(name, source.id if source else "", self._signs(turn, name, source))
+
+    def _answerable(self, turn: _Turn, name: str) -> float:
+        assert self._judge_of
+        return self._judge_of.probability(self._signs(turn, name, self._source_at_hand(turn, name)))
+
+    def _source_at_hand(self, turn: _Turn, name: str) -> _Source | None:
+        """The source of a type as far as code can tell: a product that is named, an order that must be meant."""
+        if name in PRODUCT_TYPES | ORDER_TYPES:
+            kind = "product" if name in PRODUCT_TYPES else "order"
+            if kind == "product" and (passage := self._beside_records(turn, name)):
+                return passage
+            return next((source for source in turn.sources if source.kind == kind), None)
+        return self._best_passage(turn, name)
+
+    def _signs(self, turn: _Turn, name: str, source: _Source | None) -> dict[str, float]:
+        """What the judge goes by; see `model.answerable`."""
+        assert self._meaning and turn.likeness is not None
+        asked = self._asked(turn.read)
+        meant = by_type(self._meaning.opinion(asked)) or turn.types
+        attribute = turn.labels.get(ATTRIBUTE, 0.0) if name in PRODUCT_TYPES else 0.0
+        mean = float(turn.likeness.mean()) if len(turn.likeness) else 0.0
+        best = float(turn.likeness.max()) if len(turn.likeness) else 0.0
+        share, near = 0.0, mean
+        if source and source.kind == "passage":
+            passage = self.knowledge.passage(source.id, turn.language)
+            assert passage
+            share = self.knowledge.share(asked, passage)
+            near = float(turn.likeness[self._places[turn.language, source.id]])
+        elif source:
+            share = covered_share(asked, f"{source.text} {source.rest}")
+            if source.kind == "product":
+                near = self._meaning.likeness_to(asked, _told(source))
+        is_passage = float(source is not None and source.kind == "passage")
+        return {
+            "type": logit(turn.types.get(name, 0.0)),
+            "lead": _lead(turn.types, name),
+            "other": logit(turn.types.get("other", 0.0)),
+            "meant": logit(meant.get(name, 0.0)),
+            "meant lead": _lead(meant, name),
+            "meant other": logit(meant.get("other", 0.0)),
+            "passage": is_passage,
+            "passage covers": is_passage * share,
+            "passage near": is_passage * (near - mean) * _COSINES,
+            "behind the nearest": is_passage * (near - best) * _COSINES,
+            "nearest": (best - mean) * _COSINES,
+            "attribute": attribute,
+            "attribute covered": attribute * share,
+            "attribute near": attribute * (near - mean) * _COSINES,
+            "no source": float(source is None),
+            "chinese": float(turn.language == "zh"),
+            "length": math.log1p(len(_units(turn.read))),
+        }
+
     def _beside_records(self, turn: _Turn, name: str) -> _Source | None:
         """The passage of a product type, if one is asked for and no product: "when do sold-out things come back"."""
         asked = {label: odds for label, odds in turn.labels.items() if type_of(label) == name}
-        if len(asked) < 2 or max(asked, key=asked.__getitem__).endswith("/record"):
+        if len(asked) < 2 or max(asked, key=asked.__getitem__).endswith(("/record", "/attribute")):
             return None
         if any(source.kind == "product" for source in turn.sources):
             return None
@@ -675,13 +895,25 @@ class Assistant:
 
     def _fit(self, turn: _Turn, passage: Passage) -> float:
         """How well a passage fits within its topic: by aspect, as the router sees both, and by retrieval."""
+        match = self._aspect(turn, passage)
+        share = next((hit.share for hit in turn.hits if hit.passage.id == passage.id), 0.0)
+        fit = match + RETRIEVAL_TRUST * share
+        if turn.likeness is None:
+            return fit
+        return (fit + _LEAST_FIT) * math.exp(LIKENESS_TRUST * self._nearness(turn, passage))
+
+    def _aspect(self, turn: _Turn, passage: Passage) -> float:
+        """How much of what is asked of a passage's topic is asked of this passage, as the router sees both."""
         asked = {label: odds for label, odds in turn.labels.items() if type_of(label) == passage.topic}
         told = self._aspects.get(passage.id, {})
-        match = sum(odds * told.get(label, 0.0) for label, odds in asked.items()) / (
+        return sum(odds * told.get(label, 0.0) for label, odds in asked.items()) / (
             sum(asked.values()) or 1.0
         )
-        share = next((hit.share for hit in turn.hits if hit.passage.id == passage.id), 0.0)
-        return match + RETRIEVAL_TRUST * share
+
+    def _nearness(self, turn: _Turn, passage: Passage) -> float:
+        """The cosine of question and passage, less that of the nearest passage."""
+        assert turn.likeness is not None
+        return float(turn.likeness[self._places[passage.language, passage.id]] - turn.likeness.max())
 
     def _checked(self, turn: _Turn, source: _Source, decision: Decision, text: str) -> Answer:
         """The model's words if they say nothing but what the source says, else the source itself."""
@@ -871,6 +1103,22 @@ def _aspects(passages: Iterable[Passage], router: Router) -> dict[str, dict[str,
     }
 
 
+def _likeliest(types: Mapping[str, float]) -> str:
+    """The likeliest type of those that are answered from a source."""
+    return max((name for name in types if name not in NO_SOURCE), key=types.__getitem__)
+
+
+def _lead(types: Mapping[str, float], name: str) -> float:
+    """How far a type is ahead of the likeliest other one, in log-odds within ±6."""
+    others = max((odds for kind, odds in types.items() if kind != name), default=0.0)
+    return max(-6.0, min(6.0, math.log((types.get(name, 0.0) + _LEAST) / (others + _LEAST))))
+
+
+def _told(product: _Source) -> str:
+    """What a product's record tells in sentences."""
+    return f"{product.text} {product.rest}".strip()
+
+
 def _joined(answers: Sequence[Answer]) -> Answer:
     """One answer to all questions of a message. What could not be answered is said only if nothing could."""
     known = [answer for answer in answers if answer.kind != "unknown"]
@@ -886,6 +1134,17 @@ def _joined(answers: Sequence[Answer]) -> Answer:
         ),
         products=tuple(product for answer in known for product in answer.products),
     )
+
+
+def _parts(text: str) -> list[str]:
+    """The parts of a message that may be questions of their own; none if it has but one, or too many to be looked at."""
+    parts = [part for part in _BETWEEN_QUESTIONS.split(text) if part and len(_units(part)) >= SHORTEST]
+    return parts if 1 < len(parts) <= MOST_PARTS else []
+
+
+def _goes_on(text: str) -> bool:
+    """Whether a question is put as one that goes on with the one before: "and to Spain?", "那法国呢？"."""
+    return bool(_FOLLOW_UP.match(text) or _FOLLOW_UP_END.search(text)) and len(_units(text)) <= GOES_ON_UNITS
 
 
 def _units(text: str) -> list[str]:

@@ -87,6 +87,9 @@ def evaluate_support(
     shop: Annotated[Path | None, typer.Option(help="Folder of the shop's data.")] = None,
     report: Annotated[Path | None, typer.Option(help="Folder for a report with pictures.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object with everything.")] = False,
+    made_up: Annotated[
+        int, typer.Option(min=0, help="answers: ask so many made-up questions too, for unsupported facts.")
+    ] = 0,
     train: Annotated[Path | None, typer.Option(help="intents: the file whose types are learned.")] = None,
     split: Annotated[
         Literal["rows", "families"] | None,
@@ -124,32 +127,49 @@ def evaluate_support(
         except (IntentsError, CheckpointError, PretrainedError) as error:
             raise TyperException(str(error)) from None
         return
-    if baselines not in ("none", "all"):
-        raise TyperException(f"no baseline is called {baselines!r}; there are all, none")
+    names = {"none": [], "all": ["kefu without meaning", "passages"]}.get(baselines)
+    if names is None:
+        names = [name.strip() for name in baselines.split(",") if name.strip()]
+    known = {
+        "kefu without meaning": (model, False),
+        "passages": ("passages", False),
+        "gemma": ("gemma", True),
+    }
+    if wrong := [name for name in names if name not in known]:
+        raise TyperException(f"no baseline is called {wrong[0]!r}; there are all, none, {', '.join(known)}")
     from rich.progress import Progress
     from rich.table import Table
 
+    from model.many_questions import count_unsupported, make_questions
     from model.scorecard import QuestionsError, ask_all, read_questions
-    from model.support_report import Task, flat, measure, write_report
+    from model.support_report import Task, flat, measure, unsupported_in, write_report
 
     try:
         questions = read_questions(data)
     except QuestionsError as error:
         raise TyperException(str(error)) from None
-    rivals = {"kefu": model} | ({"passages": "passages"} if baselines == "all" else {})
+    rivals = {"kefu": (model, True)} | {name: known[name] for name in names}
     tasks: tuple[Task, ...] = ("answers", "handover", "retrieval") if report else (task,)
     figures: dict[str, dict[str, dict[str, Any]]] = {name: {} for name in tasks}
     answers = {}
     with Progress(console=Console(stderr=True)) as progress:
-        for name, which in rivals.items():
+        for name, (which, meaning) in rivals.items():
             bar = progress.add_task(name, total=len(questions))
-            with _assistant(which, shop) as assistant:
+            with _assistant(which, shop, meaning) as assistant:
                 given, seconds = ask_all(assistant, questions, lambda bar=bar: progress.advance(bar))  # type: ignore[misc]
                 answers[name] = given
                 for one in tasks:
                     figures[one][name] = measure(one, assistant, questions, given)
-            if "answers" in figures:
-                figures["answers"][name]["seconds_per_answer"] = round(seconds, 4)
+                if "answers" in figures:
+                    figures["answers"][name]["seconds_per_answer"] = round(seconds, 4)
+                if "answers" in figures and made_up and name in ("kefu", "kefu without meaning"):
+                    many = make_questions(assistant.shop, made_up, seed)
+                    bar = progress.add_task(f"{name}, made up", total=made_up)
+                    said, _ = ask_all(assistant, many, lambda bar=bar: progress.advance(bar))  # type: ignore[misc]
+                    slips = [
+                        unsupported_in(assistant, one, answer) for one, answer in zip(many, said, strict=True)
+                    ]
+                    figures["answers"][name]["made_up"] = count_unsupported(many, said, slips)
     if report:
         path = write_report(report, data, questions, answers, figures)
         Console(stderr=True).print(f"{path} written")
@@ -158,7 +178,7 @@ def evaluate_support(
         return
     table = Table(task, *rivals)
     for name, _ in flat(figures[task]["kefu"]):
-        values = (dict(flat(figures[task][rival]))[name] for rival in rivals)
+        values = (dict(flat(figures[task][rival])).get(name, "") for rival in rivals)
         table.add_row(name, *(f"{value:.3f}" if isinstance(value, float) else str(value) for value in values))
     Console().print(table)
 
@@ -212,15 +232,20 @@ def export_weights(
 
 
 @contextmanager
-def _assistant(model: str, shop: Path | None) -> Iterator["Assistant"]:
-    """An assistant; what cannot be loaded ends the command with one line."""
+def _assistant(model: str, shop: Path | None, meaning: bool = True) -> Iterator["Assistant"]:
+    """An assistant, with the optional encoder or without; what cannot be loaded ends the command with one line."""
     from model.assistant import Assistant
     from model.checkpoint import CheckpointError
+    from model.second_voice import VoiceError
     from model.shop import ShopError
 
     try:
-        assistant = Assistant.load(model, shop)
-    except (CheckpointError, ShopError) as error:
+        if model == "gemma":
+            from model.second_voice import gemma_file
+
+            model = str(gemma_file())
+        assistant = Assistant.load(model, shop, meaning=meaning)
+    except (CheckpointError, ShopError, VoiceError) as error:
         raise TyperException(str(error)) from None
     yield assistant
     asyncio.run(assistant.close())
@@ -282,17 +307,24 @@ def train_types(
     ] = 150,
     threads: Annotated[int, typer.Option(min=1, help="Threads of the CPU.")] = 1,
     seed: Annotated[int, typer.Option()] = 1,
+    meaning: Annotated[
+        bool, typer.Option(help="Learn from the optional encoder's vectors too, if it is installed.")
+    ] = True,
 ) -> None:
-    """Train the router: the linear classifier of question types. Takes about three minutes.
+    """Train the router: the linear classifier of question types, and its companion over an encoder's vectors.
 
+    Takes about four minutes, and six more for the vectors. A shop's routers go with the judge that ships.
     Example: kefu train types --data FOLDER --out runs/one, or kefu train types --shop FOLDER
     """
+    import numpy as np
     import torch
     from rich.progress import Progress
 
     from model.data.asks import shipped_asks, type_of
     from model.data.corpus import Corpus, CorpusError, load_corpus
-    from model.data.questions import labels_of, made_up_questions
+    from model.data.questions import labels_of, made_up_questions, questions_by_family
+    from model.encoder import open_encoder
+    from model.meaning import as_asked, train_meaning
     from model.router import train_router
     from model.shop import Shop, ShopError
 
@@ -309,6 +341,7 @@ def train_types(
         raise TyperException(str(error)) from None
     examples = made_up_questions(corpus, questions, seed, own=own)
     labels = labels_of(*(shipped_asks(language) for language in ("en", "zh")), *own.values())
+    encoder = open_encoder(threads) if meaning else None
     with Progress(console=Console(stderr=True)) as progress:
         task = progress.add_task(f"{len(examples)} questions", total=None)
         router = train_router(
@@ -317,13 +350,78 @@ def train_types(
             seed=seed,
             on_step=lambda step, steps, loss: progress.update(task, completed=step, total=steps),
         )
-    router.save(out)
+        router.save(out)
+        if encoder:
+            asked = [row for row in questions_by_family(2, 15, seed, corpus, own) if not row.held_out]
+            vectors = [
+                encoder.queries([as_asked(row.text) for row in asked[start : start + 64]])
+                for start in progress.track(range(0, len(asked), 64), description="their meaning")
+            ]
+            train_meaning(
+                np.concatenate(vectors), [row.label for row in asked], labels, encoder.name, seed=seed
+            ).save(out)
     for language in ("en", "zh"):
         rows = made_up_questions(corpus, 10, seed + 1, held_out=True, languages=(language,))
         right = sum(router.likeliest_type(text) == type_of(label) for text, label in rows)
         print(
             f"{language}: {right / len(rows):.2f} of {len(rows)} questions in wordings that were set aside are right"
         )
+
+
+@train.command("answerable")
+def train_answerable(
+    out: Annotated[Path, typer.Option(help="The checkpoint's folder, which gets the judge.")],
+    data: Annotated[Path | None, typer.Option(help="Folder with support/, text/ and catalogue/.")] = None,
+    recall: Annotated[
+        float, typer.Option(min=0.5, max=0.999, help="Share of questions left open that are to be found.")
+    ] = 0.8,
+    threads: Annotated[int, typer.Option(min=1, help="Threads of the CPU.")] = 1,
+    seed: Annotated[int, typer.Option()] = 1,
+) -> None:
+    """Fit the judge that says whether a question can be answered; needs the optional encoder.
+
+    Looks at every question with classifiers that do not know its wording or its topic; takes about ten minutes.
+    Example: kefu train answerable --data FOLDER --out runs/one
+    """
+    import torch
+    from rich.progress import Progress
+
+    from model.data.asks import shipped_asks
+    from model.data.corpus import Corpus, CorpusError, load_corpus
+    from model.data.questions import labels_of, questions_by_family
+    from model.encoder import open_encoder
+    from model.router import Router
+    from model.shop import Shop
+    from model.train_answerable import ROUNDS, Remembering, cases, fit, shares
+
+    router = Router.load(out) if out.is_dir() else None
+    if router is None:
+        raise TyperException(f"{out} has no router; run `kefu train types --out {out}` first")
+    encoder = open_encoder(threads)
+    if encoder is None:
+        raise TyperException("the encoder is missing; install it with: pip install 'kefu[meaning]'")
+    torch.set_num_threads(threads)
+    try:
+        corpus = load_corpus(data) if data else Corpus()
+    except CorpusError as error:
+        raise TyperException(str(error)) from None
+    rows = questions_by_family(2, 15, seed, corpus)
+    labels = labels_of(*(shipped_asks(language) for language in ("en", "zh")))
+    shop = Shop.load()
+    with Progress(console=Console(stderr=True)) as progress:
+        bar = progress.add_task("rounds", total=ROUNDS)
+        found = cases(
+            shop,
+            router,
+            rows,
+            labels,
+            Remembering(encoder),
+            seed=seed,
+            on_round=lambda _: progress.advance(bar),
+        )
+    judge = fit(found, recall=recall)
+    judge.save(out)
+    print(json.dumps(shares(found, judge)))
 
 
 @train.command("voice")

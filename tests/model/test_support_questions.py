@@ -26,6 +26,7 @@ def read(name: str) -> list[dict[str, Any]]:
 
 QUESTIONS = read("support_questions.jsonl")
 BLIND = read("support_questions_blind.jsonl")
+FOLLOW_UPS = read("follow_ups.jsonl")
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +73,7 @@ def test_the_blind_set_is_new_and_a_quarter_of_it_is_for_a_person() -> None:
     assert len({question["id"] for question in BLIND}) == len(BLIND)
 
 
-@pytest.mark.parametrize("question", [*QUESTIONS, *BLIND], ids=lambda question: question["id"])
+@pytest.mark.parametrize("question", [*QUESTIONS, *BLIND, *FOLLOW_UPS], ids=lambda question: question["id"])
 def test_expected_values_stand_in_the_expected_source(question: dict[str, Any], shop: Shop) -> None:
     expect = question["expect"]
     assert (expect["kind"] == "answer") or expect["source"] is None

@@ -1,0 +1,33 @@
+"""`kefu bench engine`: every engine gets the same work, and the figures that others read are there."""
+
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+pytest.importorskip("transformers", reason="the extra `worker` is not installed")
+
+from model.cli import app
+
+COMMAND = ["bench", "engine", "--json", "--shape", "tiny", "--rounds", "1", "--prompt", "70", "--new", "4"]
+
+
+def test_all_engines_write_the_same_text_and_their_ratios_are_told() -> None:
+    options = ["--chats", "1,5", "--arrivals", "together", "--prefixes", "half"]
+    done = CliRunner().invoke(app, [*COMMAND, *options])
+    assert done.exit_code == 0, done.output
+    result = json.loads(done.stdout.splitlines()[-1])
+    assert result["rounds"] == 1 and set(result["ratio"]) >= {"naive", "static", "transformers_cb"}
+    for by_chats in result["ratio"].values():
+        assert set(by_chats) == {"1", "5"} and all(ratio > 0 for ratio in by_chats.values())
+    assert result["same_text"] == dict.fromkeys(("static", "transformers_cb", "kefu_fp32", "kefu"), 1.0)
+    assert 0 < result["overhead"]["5"] < 1 and result["transformers_attention"]
+
+
+def test_a_gpu_that_is_not_there_is_said_in_one_line() -> None:
+    import torch
+
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU")
+    done = CliRunner().invoke(app, [*COMMAND, "--device", "cuda"])
+    assert done.exit_code != 0 and "no GPU" in str(done.exception or done.output)
