@@ -310,6 +310,9 @@ def train_types(
     meaning: Annotated[
         bool, typer.Option(help="Learn from the optional encoder's vectors too, if it is installed.")
     ] = True,
+    ngrams: Annotated[
+        bool, typer.Option(help="Learn the n-grams; else the router that is there stays, for its companion.")
+    ] = True,
 ) -> None:
     """Train the router: the linear classifier of question types, and its companion over an encoder's vectors.
 
@@ -325,7 +328,7 @@ def train_types(
     from model.data.questions import labels_of, made_up_questions, questions_by_family
     from model.encoder import open_encoder
     from model.meaning import as_asked, train_meaning
-    from model.router import train_router
+    from model.router import Router, train_router
     from model.shop import Shop, ShopError
 
     out = out or shop
@@ -339,18 +342,20 @@ def train_types(
         own = Shop.load(shop).questions if shop else {}
     except (CorpusError, ShopError) as error:
         raise TyperException(str(error)) from None
-    examples = made_up_questions(corpus, questions, seed, own=own)
     labels = labels_of(*(shipped_asks(language) for language in ("en", "zh")), *own.values())
     encoder = open_encoder(threads) if meaning else None
+    router = None if ngrams else Router.load(out)
     with Progress(console=Console(stderr=True)) as progress:
-        task = progress.add_task(f"{len(examples)} questions", total=None)
-        router = train_router(
-            examples,
-            labels,
-            seed=seed,
-            on_step=lambda step, steps, loss: progress.update(task, completed=step, total=steps),
-        )
-        router.save(out)
+        if router is None:
+            examples = made_up_questions(corpus, questions, seed, own=own)
+            task = progress.add_task(f"{len(examples)} questions", total=None)
+            router = train_router(
+                examples,
+                labels,
+                seed=seed,
+                on_step=lambda step, steps, loss: progress.update(task, completed=step, total=steps),
+            )
+            router.save(out)
         if encoder:
             asked = [row for row in questions_by_family(2, 15, seed, corpus, own) if not row.held_out]
             vectors = [

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from model.answerable import FILE, Judge, JudgeError, choose_threshold, logit
-from model.assistant import Assistant, Known, NoVoice
+from model.assistant import ATTRIBUTE, Assistant, Known, NoVoice
 from model.checkpoint import shipped
 from model.data.asks import shipped_asks, type_of
 from model.data.questions import Asked, labels_of, questions_by_family
@@ -16,9 +16,9 @@ from model.encoder import SHIPPED_WITH, VECTORS, E5Encoder, Encoder
 from model.meaning import FILE as MEANING
 from model.meaning import Meaning, MeaningRouter, as_asked, train_meaning
 from model.prompt import QUESTION_TYPES
-from model.router import PRODUCT, RouterError
+from model.router import PRODUCT, Router, RouterError
 from model.shop import DEMO_SHOP, Shop
-from model.train_answerable import GROUPS, Case, Remembering, case_weights, fit, tells
+from model.train_answerable import GROUPS, ROUNDS, Case, Remembering, case_weights, cases, fit, shares, tells
 from model.types import Language, Question
 
 LABELS = ("delivery_time", "opening_hours", "other")
@@ -125,6 +125,32 @@ def test_remembering_encoder_gives_what_the_other_gives(encoder: Encoder) -> Non
     for _ in range(2):
         assert np.array_equal(remembering.queries(["a", "b", "a"]), encoder.queries(["a", "b", "a"]))
     assert remembering.queries([]).shape == (0, 64)
+
+
+def test_questions_are_looked_at_by_classifiers_that_do_not_know_them_or_their_topic(
+    shop: Shop, encoder: Encoder
+) -> None:
+    names = (
+        "gift_wrap/wrap",
+        "gift_wrap/card",
+        "jobs/open",
+        "opening_hours/regular",
+        "other/near",
+        "other/far",
+        ATTRIBUTE,
+    )
+    rows = [row for row in questions_by_family(1, 1, 1) if row.label in names]
+    router = Router.load(shipped())
+    assert router
+    rounds: list[int] = []
+    found = cases(shop, router, rows, names, Remembering(encoder), on_round=rounds.append)
+    assert rounds == list(range(ROUNDS))
+    looks = [(one.asked, one.group == "taken out") for one in found]  # twice at what was taken out once
+    assert len(set(looks)) == len(looks)
+    assert {"answerable", "set aside", "taken out", "near", "far"} <= {one.group for one in found}
+    assert not any(one.is_answered for one in found if one.group in ("taken out", "near", "far"))
+    judge = fit(found)
+    assert set(shares(found, judge)) and 0 <= judge.threshold <= 1
 
 
 def test_shipped_files_fit_each_other() -> None:
