@@ -43,6 +43,7 @@ from model.prompt import (
 )
 from model.router import FILE as ROUTER
 from model.router import PRODUCT, Router, by_type, fuse
+from model.second_voice import GEMMA
 from model.shop import DEMO_SHOP, STATUS_NAMES, Order, Product, Shop, ShopError, date_text
 from model.slots import SLOT, Slots
 from model.suggester import Request, Suggester, Suggestion
@@ -1052,9 +1053,9 @@ def _written_at(behaviour: Path | None) -> int | None:
 
 
 def is_foreign(model: str) -> bool:
-    """Whether KEFU_MODEL names a model of transformers: a GGUF file, a folder of one, or an id of a hub."""
+    """Whether KEFU_MODEL names a model of transformers: a GGUF file, a folder of one, an id of a hub, or `gemma`."""
     path = Path(model)
-    if path.suffix == ".gguf":
+    if path.suffix == ".gguf" or model == GEMMA:
         return True
     if path.is_dir():
         try:

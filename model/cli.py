@@ -134,6 +134,7 @@ def evaluate_support(
         "kefu without meaning": (model, False),
         "passages": ("passages", False),
         "gemma": ("gemma", True),
+        "gemma untuned": ("gemma untuned", True),
     }
     if wrong := [name for name in names if name not in known]:
         raise TyperException(f"no baseline is called {wrong[0]!r}; there are all, none, {', '.join(known)}")
@@ -240,7 +241,7 @@ def _assistant(model: str, shop: Path | None, meaning: bool = True) -> Iterator[
     from model.shop import ShopError
 
     try:
-        if model == "gemma":
+        if model == "gemma untuned":
             from model.second_voice import gemma_file
 
             model = str(gemma_file())

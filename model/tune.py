@@ -167,6 +167,12 @@ def save_adapter(model: Any, folder: Path) -> None:
     """Write the adapter in half precision, as peft reads it."""
     weights = {name: tensor.half() for name, tensor in get_peft_model_state_dict(model).items()}
     model.save_pretrained(folder, state_dict=weights)
+    config = folder / "adapter_config.json"
+    told = json.loads(config.read_text(encoding="utf-8"))
+    told["base_model_name_or_path"] = Path(
+        told["base_model_name_or_path"] or ""
+    ).name  # no path of this machine
+    config.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
     (folder / "README.md").unlink(missing_ok=True)  # peft's empty model card
 
 

@@ -70,12 +70,15 @@ async def test_transformers_own_server_answers_through_worker_and_bot(tmp_path: 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
-async def test_gemma_answers_through_worker_and_bot(gemma: tuple[Path, Path]) -> None:
+@pytest.mark.parametrize("is_tuned", [False, True], ids=["as it comes", "with our adapter"])
+async def test_gemma_answers_through_worker_and_bot(gemma: tuple[Path, Path], is_tuned: bool) -> None:
     """A real pretrained model of 270 million parameters; what it says that is wrong, the passage replaces."""
+    if is_tuned:
+        pytest.importorskip("peft", reason='peft is not installed: pip install "kefu[gemma]"')
     home, path = gemma
     settings = {
-        "HOME": str(home), "KEFU_MODEL": str(path), "KEFU_PRECISION": "int8", "KEFU_SLOTS": "4",
-        "KEFU_ANSWER_TOKENS": "12",
+        "HOME": str(home), "KEFU_MODEL": "gemma" if is_tuned else str(path), "KEFU_PRECISION": "int8",
+        "KEFU_SLOTS": "4", "KEFU_ANSWER_TOKENS": "80" if is_tuned else "12",
     }  # fmt: skip
     async with run(environment=settings) as kefu:
         await until(lambda: kefu.redis.keys(f"{WORKER_PREFIX}*"), 600)
