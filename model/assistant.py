@@ -164,6 +164,11 @@ _ASKS = re.compile(
     re.IGNORECASE,
 )
 _FOLLOW_UP_END = re.compile(r"呢[\s?？!！。~～]*$")
+_GOES_WITH = re.compile(
+    r"\bwhat (?:else )?(?:goes|would go|could go|can go|matches|pairs|would match)\b.*\bwith\b|搭配什么|搭配.*[好买]|配什么|配啥",
+    re.IGNORECASE,
+)
+_THIS = re.compile(r"\b(this|that|it|these|them)\b|[这它]", re.IGNORECASE)
 _FOLLOW_UP = re.compile(r"^\s*((and|what about|how about|also|or)\b|那|还有|如果|要是|换成)", re.IGNORECASE)
 
 
@@ -405,6 +410,8 @@ class Assistant:
         orders = [order for name in named if (order := self.shop.order(name, question.customer_id))]
         if named and not orders:
             return Answer("clarify", phrase(language, "order_not_found", id=named[0]), "order_status")
+        if _GOES_WITH.search(text) and (answer := self._going_with(question, text, language)):
+            return answer
         answers = []
         if self._meaning:  # read at once and beside the loop; what follows finds them remembered
             products = self.shop.find_products(text, language)[:MAX_RECORDS]
@@ -433,6 +440,25 @@ class Assistant:
             label = max(labels, key=labels.__getitem__)
             found.setdefault("order" if name in ORDER_TYPES | {"delivery_tracking"} else label, part)
         return list(found.values())[:2] if len(found) > 1 else [text]
+
+    def _going_with(self, question: Question, text: str, language: Language) -> Answer | None:
+        """What goes with the product that is named, was just spoken of or found by its words; None if there is none."""
+        named = [product.id for product in self.shop.find_products(text, language)]
+        spoken_of = [past.source_id.partition(":")[2] for past in question.history[-1:] if past.source_id]
+        if _THIS.search(text):
+            found = [event.product_id for event in reversed(question.events) if event.action in _REASON_OF]
+        else:
+            found = [product.id for product in self.catalogue.search(text, language, 1)]
+        about = next((it for some in (*named, *spoken_of, *found) if (it := self.shop.product(some))), None)
+        if about is None:
+            return None
+        request = self._request(
+            "", language, question.customer_id, question.shown, seen=(about.id,), events=question.events
+        )
+        reason = phrase(language, "reason_goes_with", title=about.title(language))
+        products = tuple(self._card(one.product, language, reason) for one in self.suggester.suggest(request))
+        said = phrase(language, "suggest" if products else "suggest_none")
+        return Answer("answer", said, "suggest", 1.0, products=products)
 
     def find(self, question: Question, k: int = 3) -> list[str]:
         """The ids of the passages that fit a question best, by the router and retrieval together; best first."""

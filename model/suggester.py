@@ -164,9 +164,17 @@ class Suggester:
     def why(self, product_id: str, request: Request, most: int = 3) -> list[CustomerEvent]:
         """The customer's own events that speak for a product, the weightiest first.
 
-        Each is left out in turn; what the probability loses without it is its weight. Empty if nothing speaks for it.
+        Each is left out in turn; what the probability loses without it is its weight. Where none has any, the one that
+        its card names: that whose product is most like it. Empty if the customer has done nothing that could speak for it.
         """
+        place = self._position.get(product_id)
         events = [event for event in self.history(request) if event.product_id in self._position]
+        named = self._because(place, events) if place is not None else None
+        alike = [named] if named is not None and named.product_id != product_id else []
+        return self._weighty(product_id, events, most) or alike
+
+    def _weighty(self, product_id: str, events: Sequence[CustomerEvent], most: int) -> list[CustomerEvent]:
+        """See `why`: the events without which the product would be less likely."""
         if self._recommender is None or product_id not in self._recommender.number or not events:
             return []
         known = [event for event in events if event.product_id in self._recommender.number][-_REASONS:]

@@ -156,6 +156,26 @@ def test_suggestions_come_with_products_in_stock(shop: Shop) -> None:
     assert answer.products and all(product.in_stock for product in answer.products)
 
 
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [("What goes with the Lark Earbuds?", "en"), ("云雀无线耳机搭配什么好", "zh")],
+)
+def test_what_goes_with_a_product_is_not_that_product(shop: Shop, text: str, language: str) -> None:
+    (named,) = shop.find_products(text, language)  # type: ignore[arg-type]
+    answer = ask(shop, NoVoice(), text)
+    assert answer.products and all(product.in_stock for product in answer.products)
+    assert named.id not in {product.product_id for product in answer.products}
+    assert all(named.title(language) in product.reason for product in answer.products)  # type: ignore[arg-type]
+
+
+def test_what_goes_with_this_is_what_was_spoken_of(shop: Shop) -> None:
+    lamp = shop.find_products("Aurora Lamp", "en")[0]
+    past = PastTurn("How much is the Aurora Lamp?", "49.90 EUR", "product_price", f"product:{lamp.id}")
+    answer = ask(shop, NoVoice(), "What goes with this?", 777, (past,))
+    assert answer.products and all("Aurora Lamp" in product.reason for product in answer.products)
+    assert not ask(shop, NoVoice(), "What goes with this?", 777).products
+
+
 def test_another_customers_order_is_as_good_as_none(shop: Shop) -> None:
     order = shop.orders_of(1)[0]
     voice = ScriptedVoice("order_status", key=0, text="It is <v0>.")

@@ -130,6 +130,14 @@ def test_why_names_only_the_customers_own_wanted_products():
     assert set(reasons) <= set(history) and all(event.action != "dislike" for event in reasons)
 
 
+def test_why_does_not_deny_what_the_card_says():
+    suggester = make_suggester(make_shop([1] * SIZE, [10] * SIZE))
+    history = (CustomerEvent("P5", "like", NOW), CustomerEvent("P6", "dislike", NOW + 1))
+    for suggestion in suggester.suggest(Request(events=history, k=5, now=NOW + 2)):
+        assert suggestion.because
+        assert suggester.why(suggestion.product.id, Request(events=history, now=NOW + 2))
+
+
 def test_spread_gives_a_newcomer_different_kinds():
     suggester = make_suggester(make_shop([1] * SIZE, [10] * SIZE), with_network=False)
     products = suggester.spread((), 4)
