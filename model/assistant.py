@@ -28,6 +28,7 @@ from model.encoder import VECTORS, open_encoder
 from model.engine import EngineError
 from model.general import LONGEST_ANSWER, GeneralVoice
 from model.knowledge import Catalogue, Hit, Knowledge, Passage, covered_share
+from model.language import language_of
 from model.literal import fields_of, is_taught, quotes, sentences_of, told_to_the_end, with_delivery
 from model.meaning import Meaning, MeaningRouter
 from model.phrases import phrase
@@ -151,8 +152,6 @@ _LEAST_FIT = 0.05
 _COSINES = 20.0
 """What brings differences of this encoder's cosines to about 1."""
 _LANGUAGES: tuple[Language, Language] = ("en", "zh")
-_CHINESE = re.compile(r"[\u3400-\u9fff]")
-_LATIN_WORD = re.compile(r"[^\W\d_\u3400-\u9fff]*[A-Za-z][^\W\d_\u3400-\u9fff]*")
 _UNIT = re.compile(r"[\u3400-\u9fff]|[^\W_\u3400-\u9fff]+")
 _BETWEEN_QUESTIONS = re.compile(
     r"[?？!！。；;\n]+|\.\s+|[,，]\s*|(?:^|\s)(?:and|also|plus)\s|还有|另外|以及|顺便", re.IGNORECASE
@@ -332,7 +331,7 @@ class Assistant:
         self.shop = shop
         self._router = router
         self._meaning = meaning
-        self._judge_of = judge if meaning else None
+        self._judge = judge if meaning else None
         _check_labels(shop, router)
         self.knowledge = Knowledge(shop.passages)
         self._places = {
@@ -410,21 +409,33 @@ class Assistant:
         orders = [order for name in named if (order := self.shop.order(name, question.customer_id))]
         if named and not orders:
             return Answer("clarify", phrase(language, "order_not_found", id=named[0]), "order_status")
-        if _GOES_WITH.search(text) and (answer := self._going_with(question, text, language)):
-            return answer
+        going, rest = self._going_with(question, text, language)
         answers = []
-        if self._meaning:  # read at once and beside the loop; what follows finds them remembered
-            products = self.shop.find_products(text, language)[:MAX_RECORDS]
-            told = [_told(self._product_source(product, language)) for product in products]
-            asked = [self._asked(some) for some in (text, *_parts(text))]
-            await asyncio.to_thread(self._meaning.read, asked, told)
-        for part in self._questions_in(text):
-            turn = self._look_up(question, part, language, orders)
+        for turn in await self._turns(question, rest, language, orders):
             try:
                 answers.append(await self._say(turn, None if answers else on_text))
             except EngineError:  # the model could not end its answer; the shop's own words can
                 answers.append(self._by_retrieval(turn))
-        return _joined(answers)
+        return _joined([*answers, *going])
+
+    async def _turns(
+        self, question: Question, text: str, language: Language, orders: Sequence[Order]
+    ) -> list[_Turn]:
+        """What is known of each question of a message.
+
+        With an encoder in a thread: it takes 35 ms for each text that it reads, and everybody's answers are written on the
+        event loop. Whoever asks for the same afterwards finds it remembered.
+        """
+
+        def look_up() -> list[_Turn]:
+            parts = self._questions_in(text) if text else []
+            turns = [self._look_up(question, part, language, orders) for part in parts]
+            if self._meaning:
+                records = {source.id: source for turn in turns for source in turn.sources}
+                self._meaning.read([_told(some) for some in records.values() if some.kind == "product"])
+            return turns
+
+        return await asyncio.to_thread(look_up) if self._meaning else look_up()
 
     def _questions_in(self, text: str) -> list[str]:
         """The questions of a message: more than one only where each is surely of another kind, else the whole."""
@@ -441,24 +452,33 @@ class Assistant:
             found.setdefault("order" if name in ORDER_TYPES | {"delivery_tracking"} else label, part)
         return list(found.values())[:2] if len(found) > 1 else [text]
 
-    def _going_with(self, question: Question, text: str, language: Language) -> Answer | None:
-        """What goes with the product that is named, was just spoken of or found by its words; None if there is none."""
-        named = [product.id for product in self.shop.find_products(text, language)]
-        spoken_of = [past.source_id.partition(":")[2] for past in question.history[-1:] if past.source_id]
-        if _THIS.search(text):
-            found = [event.product_id for event in reversed(question.events) if event.action in _REASON_OF]
+    def _going_with(self, question: Question, text: str, language: Language) -> tuple[list[Answer], str]:
+        """What goes with a product, if a part of a message asks that, and the rest of the message.
+
+        The product is the one named, or, for "this", the one just spoken of or looked at, else the one whose words fit.
+        """
+        parts = _parts(text) or [text]
+        asking = next((part for part in parts if _GOES_WITH.search(part)), None)
+        if asking is None:
+            return [], text
+        named = [product.id for product in self.shop.find_products(asking, language)]
+        if _THIS.search(asking):
+            spoken_of = [past.source_id.partition(":")[2] for past in question.history[-1:]]
+            seen = [event.product_id for event in reversed(question.events) if event.action in _REASON_OF]
+            found = [*spoken_of, *seen]
         else:
-            found = [product.id for product in self.catalogue.search(text, language, 1)]
-        about = next((it for some in (*named, *spoken_of, *found) if (it := self.shop.product(some))), None)
+            found = [product.id for product in self.catalogue.search(asking, language, 1)]
+        about = next((it for some in (*named, *found) if (it := self.shop.product(some))), None)
         if about is None:
-            return None
+            return [], text
         request = self._request(
             "", language, question.customer_id, question.shown, seen=(about.id,), events=question.events
         )
         reason = phrase(language, "reason_goes_with", title=about.title(language))
         products = tuple(self._card(one.product, language, reason) for one in self.suggester.suggest(request))
         said = phrase(language, "suggest" if products else "suggest_none")
-        return Answer("answer", said, "suggest", 1.0, products=products)
+        answer = Answer("answer", said, "suggest", 1.0, products=products)
+        return [answer], "\n".join(part for part in parts if part is not asking)
 
     def find(self, question: Question, k: int = 3) -> list[str]:
         """The ids of the passages that fit a question best, by the router and retrieval together; best first."""
@@ -675,7 +695,7 @@ class Assistant:
         ranking = tuple(sorted(turn.types.items(), key=lambda item: -item[1]))
         name, probability = ranking[0] if ranking else ("other", 0.0)
         decision = Decision(name, probability, None, 1.0, ranking)
-        decision, verdict = self._judge(turn, turn.sources, decision, None)
+        decision, verdict = self._verdict(turn, turn.sources, decision, None)
         if isinstance(verdict, Answer):
             return verdict
         written, draft, checked = "", "", 0
@@ -725,8 +745,8 @@ class Assistant:
         if name not in QUESTION_TYPES:  # the shop's own, of which the voice knows nothing
             passage = self._best_passage(turn, name)
             sure = turn.types[name] >= TYPE_CONFIDENCE
-            if self._judge_of:
-                sure = self._answerable(turn, name) >= self._judge_of.threshold
+            if self._judge:
+                sure = self._answerable(turn, name) >= self._judge.threshold
             if passage and sure:
                 return Answer("passage", passage.text, name, turn.types[name], passage.id, passage.title)
             return self._by_retrieval(turn, turn.types[name])
@@ -742,7 +762,7 @@ class Assistant:
                 decision = _fused(decision, turn.types)
             chosen = page.sources[decision.key] if decision.key is not None else None
             named = decision.question_type
-            decision, verdict = self._judge(turn, page.sources, decision, chosen)
+            decision, verdict = self._verdict(turn, page.sources, decision, chosen)
             if isinstance(verdict, Answer):
                 return verdict
             if decision.question_type not in QUESTION_TYPES:
@@ -776,7 +796,7 @@ class Assistant:
             length //= 2
         return page
 
-    def _judge(
+    def _verdict(
         self, turn: _Turn, sources: Sequence[_Source], decision: Decision, chosen: _Source | None
     ) -> tuple[Decision, Answer | _Source]:
         """The source that must be answered from, or an answer by code where the model has nothing to say.
@@ -798,7 +818,7 @@ class Assistant:
                 products = self._cards(request, self.suggester.suggest(request))
                 text = phrase(language, "suggest" if products else "suggest_none")
                 return decision, Answer("answer", text, name, probability, products=products)
-        if self._judge_of:
+        if self._judge:
             return self._if_answerable(turn, sources, decision, chosen)
         if probability < TYPE_CONFIDENCE:
             return decision, self._by_retrieval(turn, probability)
@@ -820,8 +840,8 @@ class Assistant:
         decision = Decision(
             name, probability, decision.key if chosen else None, decision.key_probability, decision.ranking
         )
-        assert self._judge_of
-        if probability >= (TYPE_CONFIDENCE if is_record else self._judge_of.threshold):
+        assert self._judge
+        if probability >= (TYPE_CONFIDENCE if is_record else self._judge.threshold):
             return decision, self._source_for(turn, sources, decision, chosen)
         if turn.named and turn.named[0].kind == "order":  # whoever names an order wants to know of it
             return decision, self._by_retrieval(replace(turn, hits=()), probability)
@@ -854,8 +874,8 @@ class Assistant:
         return Evidence(name, source.id if source else "", self._signs(turn, name, source))
 
     def _answerable(self, turn: _Turn, name: str) -> float:
-        assert self._judge_of
-        return self._judge_of.probability(self._signs(turn, name, self._source_at_hand(turn, name)))
+        assert self._judge
+        return self._judge.probability(self._signs(turn, name, self._source_at_hand(turn, name)))
 
     def _source_at_hand(self, turn: _Turn, name: str) -> _Source | None:
         """The source of a type as far as code can tell: a product that is named, an order that must be meant."""
@@ -1089,14 +1109,6 @@ def is_foreign(model: str) -> bool:
         except (OSError, ValueError):
             return False
     return not path.exists() and re.fullmatch(r"[\w-][\w.-]*/[\w.-]+", model) is not None
-
-
-def language_of(text: str, default: Language) -> Language:
-    """The language a text is written in, where its script tells; else the customer's own."""
-    chinese, latin = len(_CHINESE.findall(text)), len(_LATIN_WORD.findall(text))
-    if chinese > latin:
-        return "zh"
-    return "en" if latin >= 2 and not chinese else default
 
 
 def _check_labels(shop: Shop, router: Router | None) -> None:

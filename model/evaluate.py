@@ -175,7 +175,7 @@ def _decode(
         model.extend(torch.tensor([prompt], device=device), [0], cache, first_row=row)
         for row, prompt in enumerate(prompts)
     ]
-    log_probs = torch.cat([row for row in first if row is not None])  # (B, vocab)
+    log_probs = torch.cat(first)  # (B, vocab)
     lengths = [len(prompt) for prompt in prompts]
     outputs: list[list[int]] = [[] for _ in prompts]
     for step in range(min(longest, model.config.context - max(lengths))):

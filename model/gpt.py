@@ -407,14 +407,13 @@ class GPT(nn.Module):
         starts: Sequence[int],
         cache: Cache,
         first_row: int = 0,
-        predict: bool = True,
         common: int = 0,
-    ) -> Tensor | None:
+    ) -> Tensor:
         """Add n new tokens to each of B neighbouring rows of a cache.
 
         ids (B, n): the new tokens; starts: how many tokens each of the rows already holds;
         first_row: the row of the cache that ids[0] belongs to; common: how many tokens all rows begin with alike.
-        Returns the log-probabilities (B, vocab) of the token after the last new one, or None if not to predict.
+        Returns the log-probabilities (B, vocab) of the token after the last new one.
         """
         window = _Window(cache, first_row, ids, starts, common)
         rotation = (
@@ -424,8 +423,6 @@ class GPT(nn.Module):
         h = self._states(ids, rotation, window)  # (B, n, C)
         if self.pointer is not None:
             keys, seen = window.store_copy_keys(self.pointer.key(h))  # (B, S, P), (B, S)
-        if not predict:
-            return None
         last = h[:, -1]  # (B, C)
         log_probs = self._words(last)
         if self.pointer is not None:

@@ -6,6 +6,7 @@ are there, useless without the encoder that it was trained with. `Meaning` holds
 """
 
 import re
+import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -122,6 +123,7 @@ class Meaning:
     ) -> None:
         self.encoder, self.router = encoder, router
         self._others: dict[str, np.ndarray] = {}
+        self._lock = threading.Lock()  # of these others
         texts = {
             language: [f"{passage.title}. {passage.text}" for passage in some]
             for language, some in passages.items()
@@ -149,18 +151,20 @@ class Meaning:
         """The cosine of a question with a text that is no passage of the shop, such as a product's description."""
         return float(self._other(passage) @ self.encoder.queries([as_asked(text)])[0])
 
-    def read(self, asked: Sequence[str], passages: Sequence[str] = ()) -> None:
-        """Read these now, so that they are remembered when they are asked about; takes about 35 ms a question."""
-        self.encoder.queries([as_asked(text) for text in asked])
+    def read(self, passages: Sequence[str]) -> None:
+        """Read these now, so that `likeness_to` finds them remembered."""
         for passage in passages:
             self._other(passage)
 
     def _other(self, passage: str) -> np.ndarray:
         """The vector of a text of the shop's that is no passage; recent ones are remembered."""
-        found = self._others.pop(passage, None)
+        with self._lock:
+            found = self._others.get(passage)
         if found is None:
             found = self.encoder.passages([passage])[0]
-        self._others[passage] = found
-        while len(self._others) > _OTHERS:
-            self._others.pop(next(iter(self._others)), None)
+        with self._lock:
+            self._others.pop(passage, None)
+            self._others[passage] = found
+            while len(self._others) > _OTHERS:
+                self._others.pop(next(iter(self._others)))
         return found

@@ -70,9 +70,8 @@ class TransformersNetwork:
         starts: Sequence[int],
         cache: "SlotCache",
         first_row: int = 0,
-        predict: bool = True,
         common: int = 0,
-    ) -> Tensor | None:
+    ) -> Tensor:
         """See `model.engine.Network`; nothing is spared for what rows have in common."""
         positions = cache.open(first_row, ids.shape[1], starts)  # (B, n)
         at = torch.arange(cache.span, device=self.device)
@@ -90,7 +89,7 @@ class TransformersNetwork:
             logits_to_keep=1,
             **{self._cache_name: cache.layers},
         )
-        return output.logits[:, -1].float().log_softmax(-1) if predict else None
+        return output.logits[:, -1].float().log_softmax(-1)
 
     def extend_pieces(self, pieces: Sequence[Piece], cache: "SlotCache") -> Tensor:
         """See `model.engine.Network`; one piece after the other, because their architectures take no other batch."""

@@ -19,6 +19,7 @@ from typing import Any, Protocol, TypeVar
 import redis
 from rq import get_current_job
 
+from model.language import language_of
 from model.types import (
     Answer,
     CustomerEvent,
@@ -394,14 +395,14 @@ async def _write(
         products = answer.products
         if not answer.text.strip():
             raise AnswerFailed("the assistant's answer is empty")
-        text = answer.text
-        offered = await _offer(chat, assistant, answer, session, customer_id, last.language)
+        text, language = answer.text, language_of(work.text, last.language)
+        offered = await _offer(chat, assistant, answer, session, customer_id, language)
         if offered is not None:
-            line = OFFER[last.language].format(title=offered.title, price=offered.price)
+            line = OFFER[language].format(title=offered.title, price=offered.price)
             text = f"{text}\n\n{line}"
         reply = Reply(
             kind="handover" if answer.kind == "handover" else "suggestions" if products else "answer",
-            language=last.language,
+            language=language,
             text=text,
             source=answer.source_title,
             cards=_cards(products),
@@ -478,9 +479,15 @@ async def _offer(
     is_time = all(now - at > OFFER_EVERY for _, at in session.shown_when())
     if not (chat.offers and chat.id > 0 and is_about_a_product and is_time) or session.is_muted:
         return None
-    found = await assistant.suggest(
-        "", language, customer_id, session.shown_when(), events=_events(session), about=product_id
-    )
+    try:
+        found = await assistant.suggest(
+            "", language, customer_id, session.shown_when(), events=_events(session), about=product_id
+        )
+    except Exception as error:  # nobody asked for it: a recommender that fails must not cost an answer
+        logger.warning(
+            "nothing is offered beside an answer: the recommender failed (%s)", type(error).__name__
+        )
+        return None
     return found[0] if found else None
 
 

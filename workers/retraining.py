@@ -108,6 +108,7 @@ class Renewal:
     def __init__(self, assistant: Renewable) -> None:
         self._assistant = assistant
         self._thread: threading.Thread | None = None
+        self._told = ""
 
     def look(self) -> None:
         """Begin if there is something newer and nothing under way."""
@@ -118,8 +119,10 @@ class Renewal:
     def _renew(self) -> None:
         try:
             self._assistant.renew_recommender()
-        except ValueError as error:
-            logger.warning("the newer recommender is not taken over: %s", error)
+        except ValueError as error:  # perhaps it is still being copied: it is tried again, but told once
+            if str(error) != self._told:
+                logger.warning("the newer recommender is not taken over: %s", error)
+            self._told = str(error)
         else:
             logger.info("a newer recommender is in use")
 

@@ -1,5 +1,6 @@
 """The judge of whether a question can be answered, and the cases that it learns from."""
 
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import get_args
@@ -9,17 +10,18 @@ import pytest
 
 from model.answerable import FILE, Judge, JudgeError, choose_threshold, logit
 from model.assistant import ATTRIBUTE, Assistant, Known, NoVoice
-from model.checkpoint import shipped
+from model.checkpoint import load, shipped
 from model.data.asks import shipped_asks, type_of
 from model.data.questions import Asked, labels_of, questions_by_family
+from model.decoders import NativeDecoder, NativeVoice
 from model.encoder import SHIPPED_WITH, VECTORS, E5Encoder, Encoder
 from model.meaning import FILE as MEANING
 from model.meaning import Meaning, MeaningRouter, as_asked, train_meaning
 from model.prompt import QUESTION_TYPES
 from model.router import PRODUCT, Router, RouterError
-from model.shop import DEMO_SHOP, Shop
+from model.shop import DEMO_SHOP, Passage, Shop
 from model.train_answerable import GROUPS, ROUNDS, Case, Remembering, case_weights, cases, fit, shares, tells
-from model.types import Language, Question
+from model.types import Language, PastTurn, Question
 
 LABELS = ("delivery_time", "opening_hours", "other")
 
@@ -38,6 +40,37 @@ def encoder() -> Encoder:
 @pytest.fixture(scope="module")
 def shop() -> Shop:
     return Shop.load()
+
+
+async def test_nothing_is_read_on_the_event_loop(shop: Shop) -> None:
+    """A question takes the encoder 35 ms; on the loop, everybody's answers would stand still for so long."""
+    reading: set[int] = set()
+
+    def read(texts: Sequence[str], asked: bool) -> np.ndarray:
+        reading.add(threading.get_ident())
+        return of_letters(texts, asked)
+
+    by_language: dict[Language, list[Passage]] = {
+        language: [passage for passage in shop.passages if passage.language == language]
+        for language in get_args(Language)
+    }
+    meaning = Meaning(E5Encoder("letters", 64, read), None, by_language)
+    voice = NativeVoice(NativeDecoder(load(shipped()), slots=2, threads=1))
+    router, judge = Router.load(shipped()), Judge.load(shipped())
+    assistant = Assistant(shop, voice, router, meaning=meaning, judge=judge)
+    reading.clear()
+    lamp = shop.find_products("Aurora Lamp", "en")[0]
+    past = PastTurn("How much is the Aurora Lamp?", "49.90 EUR", "product_price", f"product:{lamp.id}")
+    for text in (
+        "How heavy is the Aurora Lamp?",
+        "and how heavy?",
+        "How long is delivery? And is the Fjord Blanket warm?",
+        "what goes with this, and can I pay by card?",
+        "那法国呢？",
+    ):
+        await assistant.answer(Question(text, "en", 1, (past,)))
+    await assistant.close()
+    assert reading and threading.get_ident() not in reading
 
 
 def case(group: str, sure: float, is_answered: bool) -> Case:

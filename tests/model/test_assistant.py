@@ -8,9 +8,10 @@ from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 
 import pytest
 
-from model.assistant import Assistant, NoVoice, language_of
+from model.assistant import Assistant, NoVoice
 from model.decoders import Decision
 from model.engine import EngineError
+from model.language import language_of
 from model.shop import Shop
 from model.types import Answer, CustomerEvent, PastTurn, Question
 
@@ -174,6 +175,19 @@ def test_what_goes_with_this_is_what_was_spoken_of(shop: Shop) -> None:
     answer = ask(shop, NoVoice(), "What goes with this?", 777, (past,))
     assert answer.products and all("Aurora Lamp" in product.reason for product in answer.products)
     assert not ask(shop, NoVoice(), "What goes with this?", 777).products
+
+
+def test_what_goes_with_another_product_is_not_what_goes_with_the_one_spoken_of(shop: Shop) -> None:
+    lamp = shop.find_products("Aurora Lamp", "en")[0]
+    past = PastTurn("How much is the Aurora Lamp?", "49.90 EUR", "product_price", f"product:{lamp.id}")
+    answer = ask(shop, NoVoice(), "What goes with wireless earphones?", 777, (past,))
+    assert answer.products and all("Lark Earbuds" in product.reason for product in answer.products)
+
+
+def test_a_question_beside_what_goes_with_a_product_is_answered_too(shop: Shop) -> None:
+    text = "What goes with the Lark Earbuds? And how long does standard delivery take?"
+    answer = ask(shop, NoVoice(), text)
+    assert "2–4 working days" in answer.text and answer.products
 
 
 def test_another_customers_order_is_as_good_as_none(shop: Shop) -> None:

@@ -3,6 +3,7 @@
 import builtins
 import logging
 import os
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -92,6 +93,39 @@ def test_many_threads_get_each_their_own(small: E5Encoder) -> None:
     with ThreadPoolExecutor(8) as pool:
         rows = list(pool.map(lambda text: small.queries([text])[0], texts))
     assert all(np.array_equal(row, small.queries([text])[0]) for row, text in zip(rows, texts, strict=True))
+
+
+class Held(Counted):
+    """Reads one text only when it is let go."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_reading, self.may_end = threading.Event(), threading.Event()
+
+    def __call__(self, texts: Sequence[str], asked: bool) -> np.ndarray:
+        if "held" in texts:
+            self.is_reading.set()
+            assert self.may_end.wait(30)
+        return super().__call__(texts, asked)
+
+
+def test_what_is_remembered_does_not_wait_for_what_is_being_read() -> None:
+    held = Held()
+    encoder = E5Encoder("held", 256, held)
+    encoder.queries(["known"])
+    with ThreadPoolExecutor(1) as pool:
+        try:
+            reading = pool.submit(encoder.queries, ["held"])
+            assert held.is_reading.wait(30)
+            assert encoder.queries(["known"]).shape == (1, 256) and not reading.done()
+            encoder.forget()
+        finally:
+            held.may_end.set()
+        reading.result()
+    encoder.queries(["held"])
+    assert held.texts == ["known", "held", "held"], (
+        "what was being read when all was forgotten was remembered"
+    )
 
 
 def test_passages_are_read_from_the_file_and_only_new_ones_computed(

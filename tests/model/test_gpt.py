@@ -92,7 +92,7 @@ def test_a_used_row_is_as_good_as_a_new_one(model: GPT) -> None:
 def test_a_copied_row_continues_like_its_source(model: GPT) -> None:
     cache = Cache(model.config, rows=3)
     ids = torch.randint(50, (1, 41))
-    model.extend(ids[:, :40], [0], cache, first_row=2, predict=False)
+    model.extend(ids[:, :40], [0], cache, first_row=2)
     cache.copy_row(2, 0, 40)
     torch.testing.assert_close(
         model.extend(ids[:, 40:], [40], cache), model(ids)[:, -1], atol=1e-5, rtol=1e-4
@@ -160,7 +160,7 @@ def test_what_rows_begin_with_alike_is_read_once_and_changes_nothing(
     caches = [model.make_cache(6), model.make_cache(6)]
     for cache in caches:
         for row, ids in enumerate(rows):
-            model.extend(ids, [0], cache, first_row=row + 1, predict=False)
+            model.extend(ids, [0], cache, first_row=row + 1)
     new, starts = torch.randint(50, (5, 1)), [row.shape[1] for row in rows]
     for common in (64, 70):
         usual = model.extend(new, starts, caches[0], first_row=1)

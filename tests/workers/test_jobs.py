@@ -138,6 +138,25 @@ async def test_an_answer_on_a_product_names_another_once_and_not_again_soon(floo
     assert OFFERED in floor.texts()[2]
 
 
+async def test_an_offer_is_in_the_language_of_the_question(floor: ShopFloor) -> None:
+    floor.say("这盏灯多少钱？")
+    await answer_chat(open_chat(floor), Knowing())
+    assert "您可能还会喜欢" in floor.texts()[0] and floor.replies()[0].reply.language == "zh"
+
+
+async def test_an_offer_that_fails_costs_no_answer(
+    floor: ShopFloor, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Failing(Knowing):
+        async def suggest(self, *args: object, **kwargs: object) -> tuple[SuggestedProduct, ...]:
+            raise RuntimeError("how much is the lamp?")
+
+    floor.say("how much is the lamp?")
+    await answer_chat(open_chat(floor), Failing())
+    assert floor.texts() == ["It costs 20.00 EUR."]
+    assert "RuntimeError" in caplog.text and "how much" not in caplog.text
+
+
 async def test_nothing_is_offered_to_who_declined_nor_in_groups_nor_where_it_is_off(floor: ShopFloor) -> None:
     floor.redis.sadd(floor.names.muted, "5")
     floor.say("how much is the lamp?")
