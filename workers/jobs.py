@@ -124,7 +124,7 @@ class AnswerFailed(Exception):
 
 
 class GivenUp(NoRetry):
-    """Every attempt failed and the customer has got an apology."""
+    """The work could not be done, and whoever waited for it was told."""
 
 
 class OnMain(Protocol):
@@ -256,17 +256,21 @@ async def prepare_broadcast(bot_id: int, broadcast_id: str) -> None:
 
 
 async def write(bot_id: int, writing_id: str) -> None:
-    """The RQ job: write what an admin has asked for and hold it for their approval."""
+    """The RQ job: write what an admin has asked for and hold it for their approval.
+
+    Raises GivenUp after a fault: the admin was told and may ask again, so the job is not repeated.
+    """
     if not _slot:
         raise NoRetry("this process has no assistant: start it with `kefu worker`")
     services, names = _slot[0], Names(bot_id)
     order = await services.on_main(lambda: read_order(services.connection, names, writing_id))
     if order is None:
         return
+    fault: Exception | None = None
     try:
         text, shown, sound = await asyncio.to_thread(_written, services.make_writer(), order)
     except Exception as error:
-        raise AnswerFailed(_where(error)) from None
+        text, shown, sound, fault = "", NOT_WRITTEN[order.language]["fault"], False, error
     language = order.language
     approve = Button(text=APPROVE[language], data=f"wr:ok:{writing_id}")
     drop = Button(text=DROP[language], data=f"wr:no:{writing_id}")
@@ -274,6 +278,8 @@ async def write(bot_id: int, writing_id: str) -> None:
     await services.on_main(
         lambda: hold(services.connection, names, writing_id, order, text, sound, shown, buttons)
     )
+    if fault is not None:
+        raise GivenUp(f"{_where(fault)}; the admin who asked was told")
 
 
 async def retrain(day: str) -> None:

@@ -24,10 +24,12 @@ NOT_WRITTEN: dict[Language, dict[str, str]] = {
     "en": {
         "unknown_subject": "I do not know that product. Give its id, such as P1001, or its full name.",
         "no_facts": "There is nothing to write from. Put the facts on lines of their own under the command.",
+        "fault": "Something went wrong while the text was written; the worker's log says where. Please ask once more.",
     },
     "zh": {
         "unknown_subject": "没有找到这件商品。请写出商品编号（例如 P1001）或完整名称。",
         "no_facts": "没有可用的内容。请在命令下面每行写一条事实。",
+        "fault": "撰写时出了故障，详情请看 worker 的日志。请重新提交一次。",
     },
 }
 NO_SUGGESTIONS: dict[Language, str] = {

@@ -12,6 +12,7 @@ Every answer with a figure in it is for admins only (`access.py`). Shows counts 
 
 import asyncio
 import logging
+import re
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,6 +53,8 @@ _FILES = {
 _LOOK_SECONDS = 1.0
 _ALERTS_SHOWN = 12
 _ACTS_SHOWN = 8
+_MOMENT = re.compile(r"[0-9]{1,15}")
+"""Seconds since the epoch in an address."""
 
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
@@ -209,7 +212,7 @@ class Dashboard:
         since = request.query.get("since", "")
         try:
             return web.json_response(
-                await self._collect(visitor, int(since) if since.isdecimal() else 0), headers=_HEADERS
+                await self._collect(visitor, int(since) if _MOMENT.fullmatch(since) else 0), headers=_HEADERS
             )
         except RedisError:
             return web.json_response({"problem": "redis"}, status=503, headers=_HEADERS)

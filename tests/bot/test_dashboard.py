@@ -127,6 +127,15 @@ async def test_the_mini_app_shows_figures_to_an_admin_whom_telegram_vouches_for(
 # What it shows
 
 
+@pytest.mark.parametrize("since", ["", "soon", "-1", "٣", "9" * 15, "9" * 5000])
+async def test_whatever_moment_is_asked_for_the_figures_come(
+    board: Board, visitor: ClientSession, since: str
+) -> None:
+    await board.enter(visitor)
+    async with visitor.get(f"{board.url}/dashboard/figures", params={"since": since}) as response:
+        assert response.status == 200 and "points" in await response.json()
+
+
 async def test_the_figures_are_those_of_redis_and_hold_no_words_of_a_customer(
     board: Board, visitor: ClientSession
 ) -> None:

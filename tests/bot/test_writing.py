@@ -9,7 +9,7 @@ from model.shop import Shop as Records
 from model.writer import Writer
 from tests.bot.conftest import ADMIN, Shop
 from workers.echo import EchoAssistant
-from workers.jobs import Services, provide, write
+from workers.jobs import GivenUp, Services, provide, write
 from workers.writings import Approved
 
 
@@ -104,6 +104,26 @@ async def test_an_unsound_text_cannot_be_approved(shop: Shop) -> None:
     message = await shop.client.wait_for_reply(ADMIN)
     assert "9.99 EUR" in message["text"]
     assert list(buttons(message)) == ["Throw away"]
+
+
+async def test_a_fault_while_writing_is_told_once_and_nothing_is_held(shop: Shop) -> None:
+    class Broken(Writer):
+        def write(self, kind, subject, facts, language):
+            raise ZeroDivisionError("words of the shop")
+
+    provide(
+        Services(
+            shop.redis, EchoAssistant(), inline, lambda step: None, make_writer=lambda: Broken(Records.load())
+        )
+    )
+    await shop.client.send(ADMIN, "/write description P1001")
+    assert (await shop.client.wait_for_reply(ADMIN))["text"] == EN.write_begun
+    (key,) = shop.redis.keys(shop.names.writing("*"))
+    with pytest.raises(GivenUp, match="ZeroDivisionError") as told:
+        await write(7, key.decode().rpartition(":")[2])
+    assert "words of the shop" not in str(told.value)
+    assert "Please ask once more" in (await shop.client.wait_for_reply(ADMIN))["text"]
+    assert not shop.redis.keys(shop.names.writing("*"))
 
 
 async def test_for_customers_the_command_does_not_exist(shop: Shop) -> None:
