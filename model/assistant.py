@@ -1070,6 +1070,8 @@ class Assistant:
         language = request.language
         if request.about and (other := self.shop.product(request.about)):
             name = "reason_cheaper" if request.cheaper else "reason_similar"
+            if request.cheaper and suggestion.product.category != other.category:
+                name = "reason_less"  # of another kind, there being none of this kind: not alike
             return phrase(language, name, title=other.title(language))
         if request.wish:
             return ""

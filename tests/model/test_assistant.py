@@ -157,6 +157,17 @@ def test_suggestions_come_with_products_in_stock(shop: Shop) -> None:
     assert answer.products and all(product.in_stock for product in answer.products)
 
 
+async def test_only_what_is_of_one_kind_is_called_similar_for_less(shop: Shop) -> None:
+    assistant, told = Assistant(shop, NoVoice()), set()
+    for product in shop.products[::4]:
+        for other in await assistant.suggest("", "en", 777, about=product.id, cheaper=True):
+            is_alike = shop.product(other.product_id).category == product.category  # type: ignore[union-attr]
+            assert ("Similar to" in other.reason) == is_alike
+            assert product.title("en") in other.reason
+            told.add(is_alike)
+    assert told == {True, False}
+
+
 @pytest.mark.parametrize(
     ("text", "language"),
     [("What goes with the Lark Earbuds?", "en"), ("云雀无线耳机搭配什么好", "zh")],
