@@ -1,6 +1,6 @@
 """The voice of any chat model: it gets the one source that holds the answer, as plain text, and puts it in its words.
 
-Which source that is, code decides (`model.assistant`), and code checks what comes (`model.check`): the model can
+Which source that is, code decides (`model.choosing`), and code checks what comes (`model.check`): the model can
 phrase, it cannot state. The instructions come first and are the same for all, so that they are computed once.
 """
 

@@ -151,7 +151,7 @@ def _answers(assistant: Assistant, rows: Sequence[tuple[Expected, Answer]]) -> d
 def unsupported_in(assistant: Assistant, expected: Expected, answer: Answer) -> list[str]:
     """What an answer states that nothing visible to the customer does; its own source is looked at first."""
     question = expected.question
-    source = assistant.knowledge.passage(answer.source_id, question.language)
+    source = assistant.reader.knowledge.passage(answer.source_id, question.language)
     if source and not unsupported(answer.text, [f"{source.title} {source.text}"]):
         return []
     if not find_values(answer.text):
@@ -195,7 +195,7 @@ def _reference(assistant: Assistant, expected: Expected) -> str:
     if kind == "product":
         product = shop.product(name)
         return shop.product_record_text(product, question.language) if product else ""
-    passage = assistant.knowledge.passage(expected.source or "", question.language)
+    passage = assistant.reader.knowledge.passage(expected.source or "", question.language)
     return passage.text if passage else ""
 
 

@@ -17,7 +17,8 @@ import numpy as np
 import torch
 
 from model.answerable import Judge, choose_threshold
-from model.assistant import ATTRIBUTE, NO_SOURCE, RECORD_TYPES, Assistant, NoVoice
+from model.assistant import Assistant
+from model.choosing import ATTRIBUTE, NO_SOURCE, RECORD_TYPES
 from model.data.asks import type_of
 from model.data.questions import Asked
 from model.encoder import Encoder
@@ -25,6 +26,7 @@ from model.meaning import Meaning, as_asked, train_meaning
 from model.prompt import ORDER_TYPES, PRODUCT_TYPES
 from model.router import PRODUCT, Router
 from model.shop import Passage, Product, Shop
+from model.speaking import NoVoice
 from model.types import Language, Question
 
 ROUNDS = 4

@@ -22,7 +22,6 @@ from safetensors.torch import save_file as save_tensors
 from torch import nn
 
 from model import checkpoint
-from model.assistant import MODEL_TRUST
 from model.intents.examples import Example, IntentsError, divide, fingerprint
 from model.intents.kefu import RouterExpert, fit_floor, fit_trust, join, shipped_opinions
 from model.intents.linear import Linear, Majority, Vectors
@@ -31,6 +30,7 @@ from model.intents.pretrained import Pretrained, Reading, UpperLayers
 from model.intents.scores import Verdicts, score, verdicts
 from model.prompt import QUESTION_TYPES
 from model.router import Router
+from model.speaking import MODEL_TRUST
 
 FORMAT = 2
 """Raised when what is learned changes, so that what older versions kept is not taken for it."""

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from model.answerable import FILE, Judge, JudgeError, choose_threshold, logit
-from model.assistant import ATTRIBUTE, Assistant, Known, NoVoice
+from model.assistant import Assistant
 from model.checkpoint import load, shipped
+from model.choosing import ATTRIBUTE
 from model.data.asks import shipped_asks, type_of
 from model.data.questions import Asked, labels_of, questions_by_family
 from model.decoders import NativeDecoder, NativeVoice
@@ -18,8 +19,10 @@ from model.encoder import SHIPPED_WITH, VECTORS, E5Encoder, Encoder
 from model.meaning import FILE as MEANING
 from model.meaning import Meaning, MeaningRouter, as_asked, train_meaning
 from model.prompt import QUESTION_TYPES
+from model.reading import Known
 from model.router import PRODUCT, Router, RouterError
 from model.shop import DEMO_SHOP, Passage, Shop
+from model.speaking import NoVoice
 from model.train_answerable import GROUPS, ROUNDS, Case, Remembering, case_weights, cases, fit, shares, tells
 from model.types import Language, PastTurn, Question
 

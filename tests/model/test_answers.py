@@ -144,7 +144,7 @@ def test_a_shops_own_type_is_answered_from_its_own_passage(tmp_path: Path, assis
     bias = np.zeros(len(labels), np.float32)
     bias[labels.index("allergens")] = 20.0  # sure of it, whatever is asked
     router = Router(labels, np.zeros((ROWS, len(labels)), np.int8), np.ones(len(labels), np.float32), bias)
-    answer = ask(Assistant(shop, assistant._voice, router), "does it contain nuts?")
+    answer = ask(Assistant(shop, assistant.speaker.voice, router), "does it contain nuts?")
     assert (answer.kind, answer.source_id) == ("passage", "allergens")
 
 
@@ -180,15 +180,15 @@ def test_assistant_answers_without_the_encoder_too() -> None:
 
 
 def test_question_near_a_subject_that_no_page_answers_goes_to_a_person(assistant: Assistant) -> None:
-    if assistant._meaning is None:
+    if assistant.reader.meaning is None:
         pytest.skip("the extra `meaning` is not installed, or not for this machine")
     for text, language in (("How loud is the music in your shop?", "en"), ("店里厕所在几楼", "zh")):
         assert ask(assistant, text, language).kind in FOR_A_PERSON
 
 
 def test_forgetting_a_chat_forgets_what_was_read_of_it(assistant: Assistant) -> None:
-    if assistant._meaning is None:
+    if assistant.reader.meaning is None:
         pytest.skip("the extra `meaning` is not installed, or not for this machine")
     ask(assistant, "How long does delivery take?")
     assistant.forget("chat")
-    assert not assistant._meaning.encoder._recent  # type: ignore[attr-defined]
+    assert not assistant.reader.meaning.encoder._recent  # type: ignore[attr-defined]

@@ -8,11 +8,12 @@ from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 
 import pytest
 
-from model.assistant import Assistant, NoVoice
+from model.assistant import Assistant
 from model.decoders import Decision
 from model.engine import EngineError
 from model.language import language_of
 from model.shop import Shop
+from model.speaking import NoVoice
 from model.types import Answer, CustomerEvent, PastTurn, Question
 
 
@@ -75,7 +76,7 @@ def ask(
 ) -> Answer:
     seen: list[str] = []
     assistant = copy.copy(assistant_of(shop))  # indexing the shop once is enough
-    assistant._voice = voice  # type: ignore[assignment]
+    assistant.speaker.voice = voice  # type: ignore[assignment]
     answer = asyncio.run(assistant.answer(Question(text, "en", customer, history), seen.append))
     assert not seen or answer.text.startswith(seen[-1]) or answer.kind == "passage"
     return answer
@@ -137,7 +138,7 @@ def test_courtesies_and_people_need_no_source(shop: Shop, name: str, kind: str) 
 def test_suggestions_in_an_answer_keep_away_from_what_was_shown_or_disliked(shop: Shop) -> None:
     text = "I need a lamp"
     assistant = copy.copy(assistant_of(shop))
-    assistant._voice = ScriptedVoice("suggest", key=None)  # type: ignore[assignment]
+    assistant.speaker.voice = ScriptedVoice("suggest", key=None)  # type: ignore[assignment]
 
     def suggested(**known: tuple[object, ...]) -> list[str]:
         question = Question(text, "en", 3, **known)  # type: ignore[arg-type]

@@ -2,10 +2,11 @@
 
 import pytest
 
-from model.assistant import Assistant, NoVoice
+from model.assistant import Assistant
 from model.many_questions import count_unsupported, make_questions
 from model.scorecard import ask_all
 from model.shop import Shop
+from model.speaking import NoVoice
 from model.support_report import unsupported_in
 from model.types import Answer
 

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from model.assistant import Assistant, NoVoice
+from model.assistant import Assistant
 from model.scorecard import Expected, QuestionsError, read_questions, score
 from model.shop import Shop
+from model.speaking import NoVoice
 from model.types import Answer, Question
 
 QUESTIONS = Path(__file__).parent.parent / "data" / "support_questions.jsonl"

@@ -68,7 +68,9 @@ def test_one_command_imports_and_trains_what_the_shop_then_uses(sales, tmp_path)
     assert ran.returncode == 0, ran.stderr
     assert json.loads(ran.stdout)["products"] == 7
     assistant = Assistant.load("passages", out)
-    assert assistant.suggester.history is not None and (out / "behaviour" / "model.safetensors").exists()
+    assert (
+        assistant.advisor.suggester.history is not None and (out / "behaviour" / "model.safetensors").exists()
+    )
     again = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert again.returncode == 2 and "holds a shop already" in again.stderr
     assert len(again.stderr.strip().splitlines()) == 1

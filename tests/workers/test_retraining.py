@@ -119,9 +119,9 @@ def test_an_assistant_takes_a_newer_recommender_over_without_a_restart(shop: Pat
     assert not assistant.has_newer_recommender
     retrain(shop, None, SMALL, QUIET)
     assert assistant.has_newer_recommender
-    before = assistant.suggester
+    before = assistant.advisor.suggester
     renewal.look()
-    until(lambda: assistant.suggester is not before)
+    until(lambda: assistant.advisor.suggester is not before)
     assert not assistant.has_newer_recommender
     found = asyncio.run(assistant.suggest("", "en", 1, seen=[PRODUCTS[2]]))
     assert PRODUCTS[3] in [product.product_id for product in found]
@@ -130,7 +130,7 @@ def test_an_assistant_takes_a_newer_recommender_over_without_a_restart(shop: Pat
 def test_a_damaged_newer_recommender_is_not_taken_over(shop: Path, caplog: pytest.LogCaptureFixture) -> None:
     retrain(shop, None, SMALL, QUIET)
     assistant = Assistant.load("passages", shop)
-    before = assistant.suggester
+    before = assistant.advisor.suggester
     time.sleep(0.01)  # file times are coarse
     (shop / BEHAVIOUR / "config.json").write_text("{}")
     assert assistant.has_newer_recommender
@@ -138,7 +138,7 @@ def test_a_damaged_newer_recommender_is_not_taken_over(shop: Path, caplog: pytes
         renewal = Renewal(assistant)
         renewal._renew()
         renewal._renew()
-    assert assistant.suggester is before and caplog.text.count("not taken over") == 1
+    assert assistant.advisor.suggester is before and caplog.text.count("not taken over") == 1
 
 
 def test_a_training_is_asked_for_once_a_night_and_not_later_in_the_day(floor: ShopFloor) -> None:
