@@ -44,7 +44,9 @@ _BLENDS = (0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
 _DECAYS = (0.5, 0.7, 0.85)
 _KEPT_TRANSITIONS = 100
 _LEAST_GAIN = 1e-5
-_BLEND_CASES = 1500
+_FEWEST_BLEND_CASES = 1500
+_BLEND_SCORES = 40_000_000
+"""Scores held at a time while the blend is chosen; the more validation cases it is chosen on, the better."""
 _SHARES = (0.1, 0.2, 0.35, 0.5, 0.7)
 _SHARPNESSES = (1.0, 2.0)
 _BLENDED_EASE = 10_000
@@ -350,12 +352,13 @@ class Blend:
 
 
 def fit_blend(cut: Split, network: Callable[[Sequence[Case]], np.ndarray], cases: Sequence[Case]) -> Blend:
-    """The mixture with the best NDCG@10 on validation: first of network and transitions, then of both and neighbours.
+    """The mixture with the best NDCG@10 on validation, of network, transitions and neighbours.
 
-    Neighbours cost memory and time, so they have to bring one part in a hundred.
+    One ingredient is chosen after the other, and transitions once more when the neighbours are known. Neighbours cost
+    memory and time, so they have to bring one part in a hundred.
     """
     sequences, n = [events.items for events in cut.train], len(cut.data.items)
-    cases = cases[:_BLEND_CASES]
+    cases = cases[: max(_FEWEST_BLEND_CASES, _BLEND_SCORES // n)]
     scored = np.concatenate([network(cases[i : i + ROWS]) for i in range(0, len(cases), ROWS)])
     place = {id(case): row for row, case in enumerate(cases)}
     histories = [case.history.items for case in cases]
@@ -365,28 +368,41 @@ def fit_blend(cut: Split, network: Callable[[Sequence[Case]], np.ndarray], cases
 
     best = examine(scored)
     blend = Blend(tried={"0.0": round(best, 5)})
-    for decay in _DECAYS:
-        transitions = Transitions.count(sequences, n, _KEPT_TRANSITIONS, decay)
-        counts = transitions.scores(histories)
-        for weight in _BLENDS:
-            ndcg = examine(mixed(scored, counts, weight))
-            blend.tried[f"{weight} decay {decay}"] = round(ndcg, 5)
-            if ndcg > best:
-                best, blend.transitions, blend.weight = ndcg, transitions, weight
+    counted = [Transitions.count(sequences, n, _KEPT_TRANSITIONS, decay) for decay in _DECAYS]
+    counts = [transitions.scores(histories) for transitions in counted]
+
+    def choose_transitions(likely: np.ndarray | None = None) -> None:
+        nonlocal best
+        for transitions, likely_next in zip(counted, counts, strict=True):
+            for weight in _BLENDS:
+                scores = mixed(scored, likely_next, weight)
+                name = f"{weight} decay {transitions.decay}"
+                if likely is not None:
+                    scores, name = mixed(scores, likely, blend.share), f"{name} beside neighbours"
+                ndcg = examine(scores)
+                blend.tried[name] = round(ndcg, 5)
+                if ndcg > best:
+                    best, blend.transitions, blend.weight = ndcg, transitions, weight
+
+    choose_transitions()
+    beside = scored
     if blend.transitions is not None:
-        scored = mixed(scored, blend.transitions.scores(histories), blend.weight)
-    best *= 1 + _WORTH
+        beside = mixed(scored, blend.transitions.scores(histories), blend.weight)
+    least, found = best * (1 + _WORTH), None
     kinds: tuple[Kind, ...] = ("cosine", "ease") if n <= _BLENDED_EASE else ("cosine",)
     for kind in kinds:
-        counted = Neighbours.count(kind, sequences, n)
+        table = Neighbours.count(kind, sequences, n).table
         for sharpness in _SHARPNESSES:
-            neighbours = Neighbours(counted.table, sharpness)
+            neighbours = Neighbours(table, sharpness)
             likely = neighbours.scores(histories)
             for share in _SHARES:
-                ndcg = examine(mixed(scored, likely, share))
+                ndcg = examine(mixed(beside, likely, share))
                 blend.tried[f"{share} {kind} sharpness {sharpness}"] = round(ndcg, 5)
-                if ndcg > best:
-                    best, blend.neighbours, blend.share = ndcg, neighbours, share
+                if ndcg > least:
+                    best = least = ndcg
+                    blend.neighbours, blend.share, found = neighbours, share, likely
+    if found is not None:
+        choose_transitions(found)
     return blend
 
 
