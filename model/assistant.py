@@ -68,6 +68,8 @@ class Assistant:
         slots: int = 32,
         threads: int = 1,
         precision: str = "auto",
+        cuda_graphs: str = "auto",
+        batching: str = "auto",
         answer_tokens: int = LONGEST_ANSWER,
         model_name: str = "",
         model_key: str = "",
@@ -76,7 +78,7 @@ class Assistant:
         """Make an assistant from settings.
 
         model: "builtin" for the checkpoint that ships, "passages" to answer without a model, a checkpoint's folder,
-        any causal language model of transformers (id, folder, .gguf file), or the address of an OpenAI-compatible
+        any causal language model of transformers (id, folder, .gguf file; `batching` says whose), or the address of an OpenAI-compatible
         server, whose model is `model_name` and whose key is `model_key`; the last two answer in `answer_tokens` at
         most. shop: the folder of its data, None for the demo shop; its `behaviour/`, if there is one, is what
         `kefu train behaviour` wrote. meaning: whether to use the optional encoder where it is
@@ -99,11 +101,12 @@ class Assistant:
         elif foreign:
             from model.transformer import open_transformers
 
-            decoder = open_transformers(model, device, slots, threads, precision)
+            decoder = open_transformers(model, device, slots, threads, precision, cuda_graphs, batching)
             voice = GeneralVoice(decoder, answer_tokens)
         else:
             try:
-                voice = NativeVoice(NativeDecoder(load(folder, device), slots, threads, precision))
+                native = NativeDecoder(load(folder, device), slots, threads, precision, cuda_graphs)
+                voice = NativeVoice(native)
             except ValueError as error:
                 if isinstance(error, CheckpointError):
                     raise

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from model.checkpoint import Checkpoint, CheckpointError
 from model.engine import Constraint, Engine, EngineError, Request
+from model.graphs import capture_for
 from model.int8 import in_precision
 from model.memory import NoMemory, fitting_slots
 from model.prompt import EOS, KEY_TOKENS, NONE, QUESTION_TYPES, SLOT_TOKENS, TYPE_TOKENS
@@ -122,6 +123,7 @@ class NativeDecoder:
         slots: int = 32,
         threads: int | None = None,
         precision: str = "fp32",
+        cuda_graphs: str = "auto",
     ) -> None:
         if threads is not None:
             torch.set_num_threads(threads)
@@ -132,7 +134,7 @@ class NativeDecoder:
             slots, kept = fitting_slots(model.row_bytes(), slots, model.device)
         except NoMemory as error:
             raise ModelError(str(error)) from None
-        self.engine = Engine(model, slots, kept=kept)
+        self.engine = Engine(model, slots, kept=kept, capture=capture_for(model.device, cuda_graphs))
 
     def count(self, text: str) -> int:
         """The tokens of a text."""

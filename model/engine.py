@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from model.gpt import Piece
+from model.graphs import Capture, Graphs
 from model.prefixes import Prefixes, common_length
 
 PREFILL_CHUNK = 256
@@ -101,6 +102,13 @@ class Network(Protocol):
 
         common: how many tokens all these rows begin with alike, which a network may make use of. The caller may
         change what is returned.
+        """
+        ...
+
+    def decode(self, ids: Tensor, starts: Tensor, cache: Slots, span: int) -> Tensor:
+        """`extend` by one token, ids (B, 1), with starts (B,) on the device and `span` tokens looked at, more than any start.
+
+        Shapes depend on B and `span` alone and the host waits for nothing, so that it can be recorded (`model.graphs`).
         """
         ...
 
@@ -251,6 +259,8 @@ class EngineStats:
     tokens: int = 0
     decode_steps: int = 0
     decode_rows: int = 0
+    replayed_steps: int = 0
+    """The decoding steps that were replayed from a CUDA graph."""
     largest_batch: int = 0
     live: int = 0
     waiting: int = 0
@@ -348,6 +358,7 @@ class Engine:
 
     kept: the rows that remember computed prompts (`model.prefixes`); 0 remembers nothing.
     chat_limit: how many requests of one chat may wait.
+    capture: what records decoding steps for replay (`model.graphs`), for a network that has them; None: nothing.
     All memory is allocated here: a request that does not fit is refused, and nothing grows later.
     The work is done by a task in the caller's loop that lives while there is something to do.
     The caller sets torch's threads.
@@ -360,6 +371,7 @@ class Engine:
         waiting_limit: int = 1024,
         kept: int | None = None,
         chat_limit: int = 64,
+        capture: Capture | None = None,
     ) -> None:
         if slots < 1:
             raise ValueError(f"an engine needs at least one slot, not {slots}")
@@ -371,6 +383,7 @@ class Engine:
         kept = slots if kept is None else kept
         first_kept = slots + places_of(slots)
         self._cache = model.make_cache(first_kept + kept)
+        self._graphs = Graphs(model, self._cache, slots, capture) if capture is not None else None
         self._prefixes = Prefixes(range(first_kept, first_kept + kept))
         self._places = list(range(slots, first_kept))  # where no prompt is being computed
         self._waiting = _Line()
@@ -426,6 +439,10 @@ class Engine:
     def forget(self, chat: Hashable) -> None:
         """Keep nothing that was computed for a chat."""
         self._prefixes.forget(chat)
+
+    def forget_all(self) -> None:
+        """Keep nothing that was computed for anybody."""
+        self._prefixes.forget_all()
 
     def close(self, reason: str = "the engine was closed") -> None:
         """End every request with an EngineError and take no more."""
@@ -555,12 +572,8 @@ class Engine:
         self._at_work = self._live
         if not self._live:
             return
-        ids = torch.tensor([[row.generated[-1]] for row in self._live], device=self.model.device)
         begun = time.perf_counter()
-        if self._live != self._common_of:
-            self._common_of, self._common = list(self._live), _common(self._live)
-        starts = [row.length for row in self._live]
-        log_probs = self.model.extend(ids, starts, self._cache, common=self._common)
+        log_probs = self._next_log_probs()
         self.stats.forward_seconds += time.perf_counter() - begun
         for row in self._live:
             row.length += 1
@@ -568,6 +581,23 @@ class Engine:
         self.stats.decode_steps += 1
         self.stats.decode_rows += len(self._live)
         self.stats.largest_batch = max(self.stats.largest_batch, len(self._live))
+
+    def _next_log_probs(self) -> Tensor:
+        """The network's log-probabilities (B, vocab) after the last token of every live request."""
+        ids, starts = [row.generated[-1] for row in self._live], [row.length for row in self._live]
+        log_probs = self._graphs.step(ids, starts) if self._graphs is not None else None
+        if log_probs is None:
+            if self._live != self._common_of:
+                self._common_of, self._common = list(self._live), _common(self._live)
+            rows = torch.tensor(ids, device=self.model.device)[:, None]
+            log_probs = self.model.extend(rows, starts, self._cache, common=self._common)
+        else:
+            self.stats.replayed_steps += 1
+        if (
+            log_probs.is_cuda
+        ):  # what the network takes is counted here, not where its result is first looked at
+            torch.cuda.synchronize()
+        return log_probs
 
     def _remember(self, index: int, row: _Row) -> None:
         """Keep what a request has computed for its chat's next one."""

@@ -118,26 +118,36 @@ class _Window:
     """The part of a cache that one call of `extend` writes to and reads: some rows, up to the longest of them."""
 
     def __init__(
-        self, cache: Cache, first_row: int, ids: Tensor, starts: Sequence[int], common: int = 0
+        self, cache: Cache, first_row: int, ids: Tensor, starts: Tensor, span: int, common: int = 0
     ) -> None:
         B, n = ids.shape
-        assert common <= min(starts)
-        # One reading of what all rows have in common must spare more than putting both parts together costs.
-        is_worth = n == 1 and ids.device.type == "cpu" and common * (B - 1) >= LEAST_SPARED
-        self.common = common if is_worth else 0
-        longest = max(starts) + n
-        assert first_row + B <= cache.rows and longest <= cache.length
         self.cache = cache
         self.ids = ids
+        self.common = common
+        self.span = span
         self.rows = slice(first_row, first_row + B)
-        self.span = min(-(-longest // SPAN_STEP) * SPAN_STEP, cache.length)
-        start = torch.tensor(starts, device=ids.device)[:, None]
+        start = starts[:, None]
         self.row = cache.ticks[:B, None] if B <= cache.length else torch.arange(B, device=ids.device)[:, None]
         self.positions = start if n == 1 else start + cache.ticks[:n]  # (B, n)
-        hidden = cache.ticks[: self.span] > self.positions[:, :, None]  # (B, n, S)
+        hidden = cache.ticks[:span] > self.positions[:, :, None]  # (B, n, S)
         # SDPA's is_causal would align the mask with the first token of the cache, not with the new ones.
         self.mask = torch.zeros(hidden.shape, device=ids.device, dtype=cache.kv.dtype)
         self.mask.masked_fill_(hidden, float("-inf"))
+
+    @classmethod
+    def after(
+        cls, cache: Cache, first_row: int, ids: Tensor, starts: Sequence[int], common: int
+    ) -> "_Window":
+        """The smallest window for new tokens ids (B, n) after the `starts` tokens that the rows hold."""
+        B, n = ids.shape
+        longest = max(starts) + n
+        assert common <= min(starts) and first_row + B <= cache.rows and longest <= cache.length
+        # One reading of what all rows have in common must spare more than putting both parts together costs.
+        is_worth = n == 1 and ids.device.type == "cpu" and common * (B - 1) >= LEAST_SPARED
+        span = min(-(-longest // SPAN_STEP) * SPAN_STEP, cache.length)
+        return cls(
+            cache, first_row, ids, torch.tensor(starts, device=ids.device), span, common if is_worth else 0
+        )
 
     def store(self, layer: int, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
         """Add the new keys and values (B, n, kv_heads, D) of a layer; returns all visible, (B, kv_heads, S, D)."""
@@ -415,7 +425,18 @@ class GPT(nn.Module):
         first_row: the row of the cache that ids[0] belongs to; common: how many tokens all rows begin with alike.
         Returns the log-probabilities (B, vocab) of the token after the last new one.
         """
-        window = _Window(cache, first_row, ids, starts, common)
+        return self._extend(ids, _Window.after(cache, first_row, ids, starts, common))
+
+    def decode(self, ids: Tensor, starts: Tensor, cache: Cache, span: int) -> Tensor:
+        """Add one token to each of the first B rows of a cache, by what lies on the device alone.
+
+        ids (B, 1): the new tokens; starts (B,): how many tokens each row already holds, all less than `span`, how many
+        are looked at. Shapes follow from B and `span`, and the host waits for nothing: a CUDA graph can hold it.
+        Returns the log-probabilities (B, vocab) of the token after it, as `extend` does.
+        """
+        return self._extend(ids, _Window(cache, 0, ids, starts, span))
+
+    def _extend(self, ids: Tensor, window: _Window) -> Tensor:
         rotation = (
             self.cos[window.positions, None],
             self.sin[window.positions, None],

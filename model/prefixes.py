@@ -89,6 +89,10 @@ class Prefixes:
         if chat in self._of_chat:
             self._free.append(self._drop(self._of_chat[chat]))
 
+    def forget_all(self) -> None:
+        """Keep nothing of anybody."""
+        self._free += [self._drop(row) for row in list(self._kept)]
+
     def _to_give_away(self, chat: Hashable) -> int | None:
         """The least recently used row of a chat; a burst of chats does not push out what serves everybody.
 

@@ -5,6 +5,7 @@ Full and sliding attention are served; a model with other layers (recurrent ones
 """
 
 import inspect
+import logging
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,13 +18,18 @@ from model.decoders import GREEDY, Message, ModelError, Options, PromptTooLong, 
 from model.engine import Engine, Request
 from model.gguf import load_gguf
 from model.gpt import SPAN_STEP, Piece
+from model.graphs import capture_for
 from model.int8 import quantise_linears
 from model.memory import NoMemory, fitting_slots
 from model.prefixes import common_length
 from model.second_voice import GEMMA, VOICE, VoiceError, gemma_file, merged
 
+logger = logging.getLogger(__name__)
+
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
+
+    from model.paged import PagedDecoder
 
 MOST_CONTEXT = 2048
 """Tokens of a slot: a prompt of facts, some history and a question has a few hundred."""
@@ -46,7 +52,7 @@ class TransformersNetwork:
                 f"{config.model_type} has {', '.join(sorted(kinds - _ATTENTION))} layers, which this engine does "
                 "not serve; run it in vLLM or llama-server and give KEFU_MODEL that address"
             )
-        self._window = (
+        self.window = (
             getattr(config, "sliding_window", None) if "sliding_attention" in kinds or not kinds else None
         )
         self._is_mixed = "sliding_attention" in kinds
@@ -73,13 +79,23 @@ class TransformersNetwork:
         common: int = 0,
     ) -> Tensor:
         """See `model.engine.Network`; nothing is spared for what rows have in common."""
-        positions = cache.open(first_row, ids.shape[1], starts)  # (B, n)
-        at = torch.arange(cache.span, device=self.device)
+        longest = max(starts) + ids.shape[1]
+        assert first_row + len(starts) <= cache.rows and longest <= cache.length
+        span = min(-(-longest // SPAN_STEP) * SPAN_STEP, cache.length)
+        return self._extend(ids, cache, first_row, torch.tensor(starts, device=self.device), span)
+
+    def decode(self, ids: Tensor, starts: Tensor, cache: "SlotCache", span: int) -> Tensor:
+        """See `model.engine.Network`; whether an architecture's forward waits for nothing, only a recording tells."""
+        return self._extend(ids, cache, 0, starts, span)
+
+    def _extend(self, ids: Tensor, cache: "SlotCache", first_row: int, starts: Tensor, span: int) -> Tensor:
+        positions = cache.open(first_row, ids.shape[1], starts, span)  # (B, n)
+        at = torch.arange(span, device=self.device)
         distance = positions[:, :, None] - at  # (B, n, S)
         full = self._mask(distance < 0)
         masks: Any = full
-        if self._window:
-            sliding = self._mask((distance < 0) | (distance >= self._window))
+        if self.window:
+            sliding = self._mask((distance < 0) | (distance >= self.window))
             masks = {"full_attention": full, "sliding_attention": sliding} if self._is_mixed else sliding
         output = self.model(
             input_ids=ids,
@@ -155,16 +171,12 @@ class SlotCache:
             x.numel() * x.element_size() for layer in self.layers.layers for x in (layer.keys, layer.values)
         )
 
-    def open(self, first_row: int, n: int, starts: Sequence[int]) -> Tensor:
-        """Choose the rows and positions (B, n) that the next call writes to."""
-        longest = max(starts) + n
-        assert first_row + len(starts) <= self.rows and longest <= self.length
-        self.span = min(-(-longest // SPAN_STEP) * SPAN_STEP, self.length)
+    def open(self, first_row: int, n: int, starts: Tensor, span: int) -> Tensor:
+        """Choose the rows and positions (B, n) that the next call writes to, and how many tokens it looks at."""
+        self.span = span
         self.window = slice(first_row, first_row + len(starts))
         self.row = torch.arange(len(starts), device=self.device)[:, None]
-        self.positions = torch.tensor(starts, device=self.device)[:, None] + torch.arange(
-            n, device=self.device
-        )
+        self.positions = starts[:, None] + torch.arange(n, device=self.device)
         return self.positions
 
     def copy_row(self, source: int, target: int, length: int) -> None:
@@ -178,24 +190,23 @@ class TransformersDecoder:
     """A chat model of transformers over our engine."""
 
     def __init__(
-        self, model: "PreTrainedModel", tokenizer: Any, slots: int = 32, threads: int | None = None
+        self,
+        model: "PreTrainedModel",
+        tokenizer: Any,
+        slots: int = 32,
+        threads: int | None = None,
+        cuda_graphs: str = "auto",
     ) -> None:
         if threads is not None:
             torch.set_num_threads(threads)
-        self.tokenizer = tokenizer
+        self._template = Template(tokenizer, model)
         network = TransformersNetwork(model)
         try:
             slots, kept = fitting_slots(network.row_bytes(), slots, network.device)
         except NoMemory as error:
             raise ModelError(str(error)) from None
-        self.engine = Engine(network, slots, kept=kept)
-        stop = [tokenizer.eos_token_id, getattr(model.generation_config, "eos_token_id", None)]
-        flat = {id for entry in stop for id in (entry if isinstance(entry, list) else [entry])}
-        ends = [
-            tokenizer.convert_tokens_to_ids(word) for word in ("<end_of_turn>", "<|im_end|>", "<|eot_id|>")
-        ]
-        unknown = tokenizer.unk_token_id
-        self._stop_ids = frozenset(flat | {id for id in ends if id != unknown}) - {None}
+        capture = capture_for(network.device, cuda_graphs)
+        self.engine = Engine(network, slots, kept=kept, capture=capture)
         self._heads: dict[str, list[int]] = {}
 
     @property
@@ -212,12 +223,12 @@ class TransformersDecoder:
         self, messages: Sequence[Message], options: Options = GREEDY, chat: str = ""
     ) -> AsyncIterator[str]:
         """The model's reply to a conversation, in pieces of whole characters. Raises PromptTooLong, EngineError."""
-        ids, stops = self._encode(messages)
+        ids, stops = self._template.encode(messages)
         room = self.engine.model.context - len(ids)
         if room < min(16, options.max_new_tokens):
             raise PromptTooLong(f"the prompt has {len(ids)} tokens of {self.engine.model.context}")
         if (fixed := messages[0].fixed) and fixed not in self._heads:
-            self._heads[fixed] = self._encode([Message(messages[0].role, fixed)])[0]
+            self._heads[fixed] = self._template.encode([Message(messages[0].role, fixed)])[0]
         request = Request(
             ids,
             min(options.max_new_tokens, room),
@@ -227,15 +238,15 @@ class TransformersDecoder:
             min_p=options.min_p,
             repetition_penalty=options.repetition_penalty,
             seed=options.seed,
-            stop_ids=self._stop_ids,
+            stop_ids=self._template.stop_ids,
             deadline=options.deadline,
             chat=chat or None,
             shared=common_length(ids, self._heads[fixed]) if fixed else 0,
         )
-        text, until = _Words(self.tokenizer), TextStops((*stops, *options.stop))
+        text, until = self._template.words(), TextStops((*stops, *options.stop))
         with self.engine.submit(request) as stream:
             async for token in stream:
-                piece = until.push("" if token.id in self._stop_ids else text.push(token.id))
+                piece = until.push("" if token.id in request.stop_ids else text.push(token.id))
                 if piece:
                     yield piece
                 if until.is_over:
@@ -247,14 +258,32 @@ class TransformersDecoder:
         """End every answer that is under way."""
         self.engine.close()
 
-    def _encode(self, messages: Sequence[Message]) -> tuple[list[int], tuple[str, ...]]:
+
+class Template:
+    """How conversations are written for a model, and the ids at which its replies end."""
+
+    def __init__(self, tokenizer: Any, model: "PreTrainedModel") -> None:
+        self._tokenizer = tokenizer
+        stop = [tokenizer.eos_token_id, getattr(model.generation_config, "eos_token_id", None)]
+        flat = {id for entry in stop for id in (entry if isinstance(entry, list) else [entry])}
+        ends = [
+            tokenizer.convert_tokens_to_ids(word) for word in ("<end_of_turn>", "<|im_end|>", "<|eot_id|>")
+        ]
+        unknown = tokenizer.unk_token_id
+        self.stop_ids = frozenset(flat | {id for id in ends if id != unknown}) - {None}
+
+    def encode(self, messages: Sequence[Message]) -> tuple[list[int], tuple[str, ...]]:
         """A conversation in the model's own template, or as a plain transcript for a model that has none."""
-        if getattr(self.tokenizer, "chat_template", None):
+        if getattr(self._tokenizer, "chat_template", None):
             turns = [{"role": message.role, "content": message.text} for message in messages]
-            ids = self.tokenizer.apply_chat_template(turns, add_generation_prompt=True, return_dict=False)
+            ids = self._tokenizer.apply_chat_template(turns, add_generation_prompt=True, return_dict=False)
             return list(ids), ()
         text, stops = transcript(messages)
-        return list(self.tokenizer(text)["input_ids"]), stops
+        return list(self._tokenizer(text)["input_ids"]), stops
+
+    def words(self) -> "_Words":
+        """What turns a reply's ids into text."""
+        return _Words(self._tokenizer)
 
 
 class _Words:
@@ -275,10 +304,17 @@ class _Words:
 
 
 def open_transformers(
-    name: str, device: str = "cpu", slots: int = 32, threads: int | None = None, precision: str = "auto"
-) -> TransformersDecoder:
+    name: str,
+    device: str = "cpu",
+    slots: int = 32,
+    threads: int | None = None,
+    precision: str = "auto",
+    cuda_graphs: str = "auto",
+    batching: str = "auto",
+) -> "TransformersDecoder | PagedDecoder":
     """Load a Hugging Face id, a folder or a `.gguf` file, or `gemma` with the adapter that ships.
 
+    batching: "own", "transformers" (`model.paged`), or "auto": theirs where flash attention on a GPU makes it fast.
     Raises ModelError in one line.
     """
     try:
@@ -316,4 +352,14 @@ def open_transformers(
         if device != "cpu":
             raise ModelError("int8 is for a CPU; take bf16 on a GPU")
         quantise_linears(model)
-    return TransformersDecoder(model.to(device), tokenizer, slots, threads)
+    model = model.to(device)
+    from model.paged import PagedDecoder, is_faster
+
+    if batching == "transformers" or (batching == "auto" and is_faster(model)):
+        try:
+            return PagedDecoder(model, tokenizer, slots, threads)
+        except ModelError as error:
+            if batching == "transformers":
+                raise
+            logger.warning("%s runs over our own engine instead: %s", name, error)
+    return TransformersDecoder(model, tokenizer, slots, threads, cuda_graphs)

@@ -87,6 +87,8 @@ def load_assistant(settings: Settings) -> Assistant:
             slots=settings.slots,
             threads=settings.threads,
             precision=settings.precision,
+            cuda_graphs=settings.cuda_graphs,
+            batching=settings.batching,
             answer_tokens=settings.answer_tokens,
             model_name=settings.model_name,
             model_key=settings.model_key.get_secret_value() if settings.model_key else "",

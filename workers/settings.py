@@ -56,6 +56,13 @@ class Settings(BaseSettings):
         "auto", description="auto: bf16 on a GPU; on a CPU what is faster for the shape"
     )
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    cuda_graphs: Literal["auto", "off"] = Field(
+        "auto", description="auto: decoding steps are recorded and replayed on a GPU; nothing on a CPU"
+    )
+    batching: Literal["auto", "own", "transformers"] = Field(
+        "auto",
+        description="Whose batching runs a transformers model; auto: theirs on a GPU with flash attention, else our own",
+    )
     threads: int = Field(1, ge=1, description="Threads that torch uses in a worker on a CPU")
     echo_delay: float = Field(0.0, ge=0, description="Seconds per word of the model `echo`, for tests")
     slots: int = Field(32, ge=1, le=1024, description="Requests that one worker generates at once")

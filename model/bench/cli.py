@@ -46,12 +46,12 @@ def bench_engine(
     try:
         import torch
 
-        from model.bench.engine import ENGINES, Options, draw, run_engine_bench
+        from model.bench.engine import ENGINES, LEFT_OUT, Options, draw, run_engine_bench
     except ImportError as error:
         raise TyperException(
             f'{error.name} is missing; install it with: pip install "kefu[worker]"'
         ) from None
-    measured = tuple(name for name in ENGINES if device == "cpu" or name != "kefu_fp32")
+    measured = tuple(name for name in ENGINES if name != LEFT_OUT[device])
     options = Options(
         shape="tiny" if quick else shape,
         chats=_numbers("--chats", chats) if not quick else (1, 4),
@@ -89,7 +89,7 @@ def bench_engine(
     if as_json:
         print(json.dumps(result))
         return
-    names = [name for name in result["engines"][0] if name not in ("overhead", "round")]
+    names = [name for name in result["engines"][0] if name not in ("overhead", "replayed", "round")]
     table = Table(*names)
     for row in result["engines"]:
         table.add_row(*(str(row[name]) for name in names))
@@ -101,6 +101,9 @@ def bench_engine(
                 print(f"{case}, {count} chats: {found['median']:.2f}x {rival} ({low:.2f}-{high:.2f})")
     for count, share in result["overhead"].items():
         print(f"everything but the network, {count} chats: {share:.1%} of our engine's time")
+    for name, held in result["standing_mb"].items():
+        if held:
+            print(f"{name} holds {held:.0f} MB between the workloads")
     print(f"ours ran in {result['precision']}; transformers' attention: {result['transformers_attention']}")
 
 

@@ -3,8 +3,9 @@
 naive              one job at a time, `model.generate()` for each: what a plain worker does
 static             `model.generate()` over all that wait, up to 32 together; who comes later waits for the next batch
 transformers_cb    transformers' continuous batching
-kefu               ours, in the precision that it chooses
+kefu               ours, in the precision that it chooses; on a GPU with CUDA graphs
 kefu_fp32          ours in fp32, to tell what 8 bits bring
+kefu_eager         ours on a GPU without CUDA graphs, to tell what they bring
 
 Each round runs every engine once on a workload before the next round begins, so that what else the machine does
 falls on all alike. The naive worker generates at most `naive_most` requests for real; the queue before the others
@@ -18,8 +19,8 @@ import random
 import statistics
 import threading
 import time
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +31,9 @@ from model.bench.soak import resident_mb
 from model.engine import Engine, Request
 from model.export import to_transformers
 from model.gpt import GPT, GPTConfig
+from model.graphs import Capture, capture_for
 from model.int8 import in_precision, name_of
+from model.memory import free_bytes
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -46,7 +49,9 @@ SHAPES = {
         512, context=512, layers=2, heads=4, kv_heads=2, width=64, hidden=96, pointer=False, qk_norm=False
     ),
 }  # fmt: skip
-ENGINES = ("naive", "static", "transformers_cb", "kefu_fp32", "kefu")
+ENGINES = ("naive", "static", "transformers_cb", "kefu_fp32", "kefu_eager", "kefu")
+LEFT_OUT = {"cpu": "kefu_eager", "cuda": "kefu_fp32"}
+"""What a device does not have, and so is not measured there."""
 SLOTS = 32
 """How many requests an engine takes together at least; more if a workload has more."""
 
@@ -63,7 +68,7 @@ class Options:
     rounds: int = 3
     prefixes: tuple[str, ...] = ("half", "none")
     arrivals: tuple[str, ...] = ("together", "poisson")
-    engines: tuple[str, ...] = ENGINES
+    engines: tuple[str, ...] = tuple(name for name in ENGINES if name != LEFT_OUT["cpu"])
     prompt: int = 200
     new: int = 64
     threads: int = 1
@@ -99,7 +104,7 @@ class Workload:
     new: int
 
 
-Serve = Callable[[Workload], Awaitable[list[Served]]]
+Serve = Callable[[Workload], Coroutine[Any, Any, list[Served]]]
 _clock: list[Callable[[], float]] = [time.perf_counter]
 
 
@@ -128,10 +133,13 @@ def run_engine_bench(options: Options, on_step: OnStep = lambda what, done, tota
         "naive": lambda load: naive(theirs, load, options.naive_most),
         "static": lambda load: static(theirs, load, slots),
         "transformers_cb": lambda load: transformers_cb(theirs, load, attention, slots),
-        "kefu_fp32": lambda load: kefu(ours, load, overheads, slots),
-        "kefu": lambda load: kefu(chosen, load, overheads, slots),
     }
-    overheads: list[float] = []
+    notes: dict[str, float] = {}
+    standing = {}
+    for name, model in (("kefu_fp32", ours), ("kefu_eager", chosen), ("kefu", chosen)):
+        capture = capture_for(model.device) if name == "kefu" else None
+        if name in options.engines:
+            engines[name], standing[name] = served_by(model, notes, slots, capture)
     cases = [(p, a, n) for a in options.arrivals for p in options.prefixes for n in options.chats]
     total, done, rows = options.rounds * len(cases) * len(options.engines), 0, []
     fastest: dict[tuple[str, int], float] = {}
@@ -144,7 +152,7 @@ def run_engine_bench(options: Options, on_step: OnStep = lambda what, done, tota
             load = make_workload(options, ours.vocab_size, chats, prefix, rate, round_)
             for name in options.engines:
                 on_step(f"round {round_ + 1}, {chats} chats, {arrival}, prefix {prefix}: {name}", done, total)
-                overheads.clear()
+                notes.clear()
                 cpu, wall = time.process_time(), time.perf_counter()
                 served, memory = asyncio.run(_watched(engines[name], load, options.device))
                 busy = (time.process_time() - cpu) / (time.perf_counter() - wall)
@@ -152,8 +160,7 @@ def run_engine_bench(options: Options, on_step: OnStep = lambda what, done, tota
                 row = {"round": round_, "prefix": prefix, "arrival": arrival, "chats": chats, "engine": name}
                 row |= figures(served) | {"memory_mb": round(memory, 1), "cpus": round(busy, 2)}
                 row["load"] = round(os.getloadavg()[0], 1)
-                if overheads:
-                    row["overhead"] = round(overheads[0], 4)
+                row |= notes
                 rows.append(row)
                 texts[round_, prefix, f"{arrival} {chats}", ENGINES.index(name)] = [one.ids for one in served]
                 if name == "kefu":
@@ -180,6 +187,7 @@ def run_engine_bench(options: Options, on_step: OnStep = lambda what, done, tota
         "device": torch.cuda.get_device_name() if options.device != "cpu" else "cpu",
         "overhead": _overheads(rows),
         "share_of_floor": _share_of_floor(chosen, rows),
+        "standing_mb": standing,
         "torch": torch.__version__,
         "load_average": [round(load, 1) for load in os.getloadavg()],
         "rows": rows,
@@ -214,13 +222,32 @@ def make_workload(
     return Workload(prompts, arrivals, shared, options.new)
 
 
-async def kefu(model: GPT, load: Workload, overheads: list[float], slots: int = SLOTS) -> list[Served]:
-    """Our engine, new for each workload: nothing is cached before it.
+def served_by(
+    model: GPT, notes: dict[str, float], slots: int = SLOTS, capture: Capture | None = None
+) -> tuple[Serve, float]:
+    """Our engine for workloads that know nothing of each other, and the MB that it holds between them.
 
-    Adds to `overheads` the share of its time that was not the network's.
+    Each gets a new one; but where steps are recorded, which takes long, one that forgets before each.
     """
-    engine = Engine(model, slots)
-    started = now()
+    if capture is None:
+        return lambda load: kefu(Engine(model, slots), load, notes), 0.0
+    before = free_bytes(model.device)
+    engine = Engine(model, slots, capture=capture)
+    held = (before - free_bytes(model.device)) / 1e6
+
+    def serve(load: Workload) -> Coroutine[Any, Any, list[Served]]:
+        engine.forget_all()
+        return kefu(engine, load, notes)
+
+    return serve, round(held, 1)
+
+
+async def kefu(engine: Engine, load: Workload, notes: dict[str, float]) -> list[Served]:
+    """Our engine, which remembers nothing yet.
+
+    Notes the share of its time that was not the network's, and of its decoding steps that were replayed.
+    """
+    stats, started = replace(engine.stats), now()
 
     async def one(number: int) -> Served:
         await asyncio.sleep(max(0.0, started + load.arrivals[number] - now()))
@@ -233,7 +260,10 @@ async def kefu(model: GPT, load: Workload, overheads: list[float], slots: int = 
         return served
 
     served = await asyncio.gather(*(one(number) for number in range(len(load.prompts))))
-    overheads.append(1 - engine.stats.forward_seconds / engine.stats.busy_seconds)
+    forward = engine.stats.forward_seconds - stats.forward_seconds
+    notes["overhead"] = round(1 - forward / (engine.stats.busy_seconds - stats.busy_seconds), 4)
+    steps = engine.stats.decode_steps - stats.decode_steps
+    notes["replayed"] = round((engine.stats.replayed_steps - stats.replayed_steps) / max(steps, 1), 4)
     return served
 
 
@@ -515,9 +545,10 @@ def _shipped(options: Options, slots: int) -> dict[str, dict[str, float]]:
     """The same prompts' lengths on the checkpoint that ships: it has a pointer head, so nobody else can run it."""
     model = in_precision(checkpoint.load(checkpoint.shipped(), options.device).model, "auto", SLOTS)
     found = {}
+    notes: dict[str, float] = {}
+    serve, _ = served_by(model, notes, slots, capture_for(model.device))
     for chats in options.chats:
         load = make_workload(options, model.vocab_size, chats, "half", None, 0)
-        overheads: list[float] = []
-        served = asyncio.run(kefu(model, load, overheads, slots))
-        found[str(chats)] = figures(served) | {"overhead": round(overheads[0], 4)}
+        served = asyncio.run(serve(load))
+        found[str(chats)] = figures(served) | notes
     return found

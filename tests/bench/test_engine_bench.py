@@ -24,6 +24,22 @@ def test_all_engines_write_the_same_text_and_their_ratios_are_told() -> None:
     assert 0 < result["overhead"]["5"] < 1 and result["transformers_attention"]
 
 
+async def test_where_steps_are_recorded_one_engine_serves_all_workloads_and_forgets_between_them() -> None:
+    from model.bench.engine import SHAPES, Options, make_model, make_workload, served_by
+    from tests.model.recorder import Recorder
+
+    model, notes, recorder = make_model(SHAPES["tiny"], 1), {}, Recorder()
+    load = make_workload(Options(prompt=70, new=4), model.vocab_size, 3, "half", None, 0)
+    serve, _ = served_by(model, notes, 4, recorder)
+    expected = [one.ids for one in await served_by(model, {}, 4)[0](load)]
+    first = (await serve(load), notes.pop("overhead"), recorder.recorded)
+    again = (await serve(load), notes.pop("overhead"), recorder.recorded)
+    for served, overhead, recorded in (first, again):
+        assert [one.ids for one in served] == expected
+        assert 0 < overhead < 1 and recorded == first[2]
+    assert notes == {"replayed": 1.0}
+
+
 def test_a_gpu_that_is_not_there_is_said_in_one_line() -> None:
     import torch
 

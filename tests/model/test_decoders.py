@@ -15,6 +15,7 @@ from model.engine import EngineError
 from model.gpt import GPT, GPTConfig
 from model.prompt import QUESTION_TYPES, SPECIAL_TOKENS, Fact, render_prompt
 from model.tokenizer import Tokenizer
+from tests.model.recorder import Recorder
 
 TEXTS = ["Delivery takes 3 days and/or costs 4 EUR, see a@b.example.", "配送需要3天。", "<user>hi<bot>"] * 3
 
@@ -100,6 +101,19 @@ async def test_answers_written_together_equal_answers_written_alone() -> None:
         assert (other_decision.question_type, other_decision.key) == (decision.question_type, decision.key)
         assert other_text == text
     assert voice.decoder.engine.stats.largest_batch == 6
+
+
+async def test_a_voice_says_the_same_by_recorded_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = NativeVoice(make_decoder(3))
+    monkeypatch.setattr(
+        "model.decoders.capture_for", lambda device, setting: None if setting == "off" else Recorder()
+    )
+    recorded = NativeVoice(make_decoder(3))
+    off = NativeVoice(NativeDecoder(plain.decoder.checkpoint, slots=8, cuda_graphs="off"))
+    assert await write(recorded) == await write(plain) == await write(off)
+    stats = recorded.decoder.engine.stats
+    assert stats.replayed_steps == stats.decode_steps > 0
+    assert off.decoder.engine.stats.replayed_steps == 0
 
 
 async def test_leaving_after_the_decision_frees_the_slot() -> None:

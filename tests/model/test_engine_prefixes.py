@@ -14,6 +14,7 @@ from model.bench.soak import soak
 from model.engine import Engine, EngineFull, Request, Stream, sample
 from model.gpt import GPT, GPTConfig
 from model.prefixes import Prefixes, common_length
+from tests.model.recorder import Recorder
 
 VOCAB = 40
 SHAPES = {
@@ -40,6 +41,7 @@ SYSTEM = [[5 + i % 7 for i in range(20)], [5 + i % 7 for i in range(18)] + [1] *
 def even_the_smallest_common_part_is_read_once() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("model.gpt.LEAST_SPARED", 1)
+        patch.setattr("model.graphs._COMPARISONS", 1)  # of each of the mixes' hundreds of small engines
         yield
 
 
@@ -56,6 +58,7 @@ REQUEST = st.fixed_dictionaries(
 )
 
 
+@pytest.mark.parametrize("is_recorded", [False, True])
 @settings(max_examples=200, deadline=None, derandomize=True)
 @given(
     shape=st.sampled_from(sorted(SHAPES)),
@@ -64,11 +67,15 @@ REQUEST = st.fixed_dictionaries(
     seed=st.integers(0, 99),
 )
 def test_cached_equals_uncached_token_by_token_in_any_mix(
-    shape: str, mix: list[dict], slots: int, seed: int
+    is_recorded: bool, shape: str, mix: list[dict], slots: int, seed: int
 ) -> None:
-    """Each token must be the likeliest after those before it, by one uncached pass over all of them."""
+    """Each token must be the likeliest after those before it, by one uncached pass over all of them.
+
+    The same mixes go through the plain decoding step and through the one that CUDA graphs replay (`model.graphs`).
+    """
     network, random_ = MODELS[shape], random.Random(seed)
-    engine, told, sequences = Engine(network, slots, kept=3), {}, []
+    engine = Engine(network, slots, kept=3, capture=Recorder() if is_recorded else None)
+    told, sequences = {}, []
 
     async def one(row: dict) -> None:
         for _ in range(row["turns"]):
@@ -101,6 +108,7 @@ def test_cached_equals_uncached_token_by_token_in_any_mix(
     for (ids, got), row in zip(sequences, likeliest, strict=True):
         assert got == row[len(ids) - 1 : len(ids) + len(got) - 1]
     assert sum(engine.stats.finished.values()) == len(mix)
+    assert engine.stats.replayed_steps == (engine.stats.decode_steps if is_recorded else 0)
 
 
 async def collect(stream: Stream) -> list[int]:
@@ -148,6 +156,8 @@ async def test_a_forgotten_chat_is_computed_anew(monkeypatch: pytest.MonkeyPatch
     request = Request(list(range(30)), 2, chat="a")
     await collect(engine.submit(request))
     engine.forget("a")
+    await collect(engine.submit(request))
+    engine.forget_all()
     await collect(engine.submit(request))
     assert engine.stats.hits == 0
     monkeypatch.setattr(model.prefixes, "KEPT_SECONDS", -1.0)

@@ -13,6 +13,7 @@ from model.decoders import Message, ModelError, Options
 from model.engine import Engine, Request
 from model.transformer import TransformersDecoder, TransformersNetwork, open_transformers
 from model.types import Question
+from tests.model.recorder import HOST_BOUND, Recorder, Watched
 
 transformers = pytest.importorskip("transformers", reason="the extra `worker` is not installed")
 
@@ -39,10 +40,14 @@ def make_model(family: str):
     return model
 
 
+@pytest.mark.parametrize("is_recorded", [False, True])
 @pytest.mark.parametrize("family", FAMILIES)
-async def test_text_equals_that_of_generate_under_joins_and_prefix_hits(family: str) -> None:
+async def test_text_equals_that_of_generate_under_joins_and_prefix_hits(
+    family: str, is_recorded: bool
+) -> None:
+    """By the plain decoding step, and by the one that CUDA graphs replay."""
     model = make_model(family)
-    engine = Engine(TransformersNetwork(model), slots=3)
+    engine = Engine(TransformersNetwork(model), slots=3, capture=Recorder() if is_recorded else None)
 
     async def one(number: int) -> tuple[list[int], list[int]]:
         ids = [7] * 20 + [number + 1] * (number * 9 + 3)
@@ -57,6 +62,20 @@ async def test_text_equals_that_of_generate_under_joins_and_prefix_hits(family: 
         )  # fmt: skip
         assert got == expected[0, len(ids) :].tolist()
     assert engine.stats.hits == 4 and engine.stats.cached_tokens == 80
+    assert engine.stats.replayed_steps == (engine.stats.decode_steps if is_recorded else 0)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_decoding_step_waits_for_nothing_and_takes_nothing_from_the_host(family: str) -> None:
+    """On the device `meta` there are shapes and no numbers: what looks at a number fails."""
+    network = TransformersNetwork(make_model(family).to("meta"))
+    ids = torch.zeros(4, 1, dtype=torch.long, device="meta")
+    cache = network.make_cache(5)
+    with torch.inference_mode(), Watched() as watched:
+        found = network.decode(ids, ids[:, 0], cache, 64)
+    assert found.shape == (4, 60)
+    assert "embedding" in watched.names
+    assert not HOST_BOUND & set(watched.names)
 
 
 def test_layers_that_slots_cannot_hold_are_refused() -> None:
@@ -112,7 +131,10 @@ async def test_gemma_writes_answers_and_what_it_gets_wrong_is_replaced_by_the_pa
     await decoder.close()
 
 
-async def test_a_checkpoint_that_is_exported_answers_as_a_general_model(tmp_path: Path) -> None:
+@pytest.mark.parametrize("batching", ["own", "transformers"])
+async def test_a_checkpoint_that_is_exported_answers_as_a_general_model(
+    tmp_path: Path, batching: str
+) -> None:
     """Random weights say nothing sensible, so the customer gets the passage: the floor holds for any model."""
     from model.export import export
     from model.gpt import GPT, GPTConfig
@@ -124,7 +146,7 @@ async def test_a_checkpoint_that_is_exported_answers_as_a_general_model(tmp_path
         tokenizer.vocab_size, context=2000, layers=1, heads=2, kv_heads=1, width=16, hidden=16, pointer=False
     )
     export(GPT(shape), tokenizer, tmp_path)
-    assistant = Assistant.load(str(tmp_path), slots=2, answer_tokens=8)
+    assistant = Assistant.load(str(tmp_path), slots=2, answer_tokens=8, batching=batching)
     answer = await assistant.answer(Question("How long does standard delivery take?", "en", 1, chat="c"))
     assert answer.kind == "passage" and answer.source_id.startswith("delivery")
     assert assistant.figures()["tokens"] > 0
