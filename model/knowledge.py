@@ -342,6 +342,9 @@ def _amount(digits: str) -> Decimal:
     return Decimal(re.sub(r",(?=\d{3})", "", digits).replace(",", "."))
 
 
+_ALL = slice(None)
+
+
 class Catalogue:
     """The products of a shop, to be found by wish, likeness and popularity. What is sold out is never suggested."""
 
@@ -391,14 +394,14 @@ class Catalogue:
             found += _best(popularity * allowed, k - len(found))
         return [self._products[i] for i in found]
 
-    def allowed(self, wish: Wish) -> np.ndarray:
-        """Which products are in stock and within what a wish says that code can check, (products,) bool."""
-        allowed = self._in_stock.copy()
+    def allowed(self, wish: Wish, places: np.ndarray | slice = _ALL) -> np.ndarray:
+        """Which products, of all or at some places, are in stock and within what a wish says that code can check: bool."""
+        allowed: np.ndarray = self._in_stock[places].copy()
         if wish.at_least is not None:
-            allowed &= self._cents >= float(wish.at_least * 100)
+            allowed &= self._cents[places] >= float(wish.at_least * 100)
         if wish.at_most is not None:
-            allowed &= self._cents <= float(wish.at_most * 100)
-        return allowed & self._for_child if wish.for_child and self._has_child_tag else allowed
+            allowed &= self._cents[places] <= float(wish.at_most * 100)
+        return allowed & self._for_child[places] if wish.for_child and self._has_child_tag else allowed
 
     def popular(
         self, category: str | None = None, k: int = 3, exclude: Collection[str] = ()
