@@ -59,6 +59,7 @@ from model.types import (
     Question,
     SuggestedProduct,
 )
+from model.wishes import asks_for_things
 
 PASSAGES = 4
 """Passages put before the model; more cost time and hide the right one."""
@@ -85,6 +86,9 @@ PLAUSIBLE = 0.01
 
 POSSIBLE = 0.1
 """A passage whose type the router holds for less likely than this is not shown on retrieval's word alone."""
+
+POSSIBLE_WISH = 0.002
+"""A question that nothing answers is not taken for a wish if the routers hold that for less likely than this."""
 
 MODEL_TRUST = 0.2
 """Weight of the model's opinion on the question type beside the router's, from held-out wordings."""
@@ -811,13 +815,7 @@ class Assistant:
                 text = _paragraphs(phrase(language, "human"), self._contact(language))
                 return decision, Answer("handover", text, name, probability)
             if name == "suggest":
-                asked = turn.question
-                request = self._request(
-                    turn.text, language, asked.customer_id, asked.shown, events=asked.events
-                )
-                products = self._cards(request, self.suggester.suggest(request))
-                text = phrase(language, "suggest" if products else "suggest_none")
-                return decision, Answer("answer", text, name, probability, products=products)
+                return decision, self._suggestions(turn, probability)
         if self._judge:
             return self._if_answerable(turn, sources, decision, chosen)
         if probability < TYPE_CONFIDENCE:
@@ -1002,8 +1000,29 @@ class Assistant:
         return self._unknown(turn, confidence)
 
     def _unknown(self, turn: _Turn, confidence: float) -> Answer:
+        """A refusal, unless the question is a wish that no router has learned, for which there are products."""
+        if self._is_wish(turn):
+            found = self._suggestions(turn, turn.types["suggest"])
+            if found.products:
+                return found
         text = _paragraphs(phrase(turn.language, "unknown"), self._contact(turn.language))
         return Answer("unknown", text, "other", confidence)
+
+    def _is_wish(self, turn: _Turn) -> bool:
+        """Whether a question that nothing answers asks for things that the catalogue has; never one on a named record."""
+        if turn.named or turn.types.get("suggest", 0.0) < POSSIBLE_WISH:
+            return False
+        if sum(turn.types.get(name, 0.0) for name in ORDER_TYPES) > turn.types["suggest"]:
+            return False
+        return asks_for_things(turn.text) and bool(self.catalogue.subjects(turn.text, turn.language))
+
+    def _suggestions(self, turn: _Turn, confidence: float) -> Answer:
+        """What `/suggest` with the same words gives."""
+        asked = turn.question
+        request = self._request(turn.text, turn.language, asked.customer_id, asked.shown, events=asked.events)
+        products = self._cards(request, self.suggester.suggest(request))
+        text = phrase(turn.language, "suggest" if products else "suggest_none")
+        return Answer("answer", text, "suggest", confidence, products=products)
 
     def _contact(self, language: Language) -> str:
         passages = self.knowledge.by_topic("human", language) or self.knowledge.by_topic("contact", language)
