@@ -16,7 +16,7 @@ $(READY): pyproject.toml constraints.txt
 		|| { echo "kefu needs Python 3.11 or newer; name one with: make PYTHON=python3.12" >&2; exit 2; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_FLAGS) -c constraints.txt \
-		--editable '.[worker,meaning,train,evaluate,test,check]'
+		--editable '.[worker,meaning,index,train,evaluate,test,check]'
 	touch $@
 
 demo: $(READY)

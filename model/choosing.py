@@ -18,6 +18,7 @@ from model.reading import MAX_READ, Reader, Source, Turn, passage_source, told_o
 from model.router import by_type
 from model.shop import STATUS_NAMES, Order, date_text
 from model.types import Answer, Language, Question
+from model.wishes import asks_for_things
 
 MAX_LISTED = 8
 """Orders that a question back lists."""
@@ -27,6 +28,9 @@ TYPE_CONFIDENCE = 0.5
 
 POSSIBLE = 0.1
 """A passage whose type the router holds for less likely than this is not shown on retrieval's word alone."""
+
+POSSIBLE_WISH = 0.002
+"""A question that nothing answers is not taken for a wish if the routers hold that for less likely than this."""
 
 ATTRIBUTE = "product_info/attribute"
 """Questions on one thing about a product, which its record may not tell."""
@@ -70,13 +74,7 @@ class Chooser:
                 text = paragraphs(phrase(language, "human"), self._contact(language))
                 return decision, Answer("handover", text, name, probability)
             if name == "suggest":
-                asked = turn.question
-                request = self._advisor.request(
-                    turn.text, language, asked.customer_id, asked.shown, events=asked.events
-                )
-                products = self._advisor.cards(request, self._advisor.suggester.suggest(request))
-                text = phrase(language, "suggest" if products else "suggest_none")
-                return decision, Answer("answer", text, name, probability, products=products)
+                return decision, self._suggestions(turn, probability)
         if self.judge:
             return self._if_answerable(turn, sources, decision, chosen)
         if probability < TYPE_CONFIDENCE:
@@ -196,8 +194,31 @@ class Chooser:
         return self._unknown(turn, confidence)
 
     def _unknown(self, turn: Turn, confidence: float) -> Answer:
+        """A refusal, unless the question is a wish that no router has learned, for which there are products."""
+        if self._is_wish(turn):
+            found = self._suggestions(turn, turn.types["suggest"])
+            if found.products:
+                return found
         text = paragraphs(phrase(turn.language, "unknown"), self._contact(turn.language))
         return Answer("unknown", text, "other", confidence)
+
+    def _is_wish(self, turn: Turn) -> bool:
+        """Whether a question that nothing answers asks for things that the catalogue has; never one on a named record."""
+        if turn.named or turn.types.get("suggest", 0.0) < POSSIBLE_WISH:
+            return False
+        if sum(turn.types.get(name, 0.0) for name in ORDER_TYPES) > turn.types["suggest"]:
+            return False
+        return asks_for_things(turn.text) and bool(self._advisor.catalogue.subjects(turn.text, turn.language))
+
+    def _suggestions(self, turn: Turn, confidence: float) -> Answer:
+        """What `/suggest` with the same words gives."""
+        asked = turn.question
+        request = self._advisor.request(
+            turn.text, turn.language, asked.customer_id, asked.shown, events=asked.events
+        )
+        products = self._advisor.cards(request, self._advisor.suggester.suggest(request))
+        text = phrase(turn.language, "suggest" if products else "suggest_none")
+        return Answer("answer", text, "suggest", confidence, products=products)
 
     def _contact(self, language: Language) -> str:
         passages = self._reader.knowledge.by_topic("human", language) or self._reader.knowledge.by_topic(

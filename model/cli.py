@@ -483,15 +483,29 @@ def evaluate_latency(
     items: Annotated[int, typer.Option(min=100, help="Products of the made-up catalogue.")] = 100_000,
     requests: Annotated[int, typer.Option(min=10)] = 300,
     threads: Annotated[int, typer.Option(min=1)] = 1,
+    index: Annotated[
+        bool, typer.Option(help="Above 100,000: let an index propose, or score everything.")
+    ] = True,
     as_json: Annotated[bool, typer.Option("--json")] = False,
 ) -> None:
     """Time suggestions over a large made-up catalogue: scores, masks, variety; on one thread, one customer at a time.
 
-    Example: kefu evaluate latency --items 100000 --json
+    Examples: kefu evaluate latency --items 100000 --json
+    kefu evaluate latency --items 1000000 --json
     """
+    from rich.progress import Progress
+
     from model.latency import measure_latency
 
-    figures = measure_latency(items, requests, threads)
+    with Progress(console=Console(stderr=True)) as progress:
+        task = progress.add_task("index", total=None, visible=index and items > 100_000)
+        figures = measure_latency(
+            items,
+            requests,
+            threads,
+            use_index=index,
+            on_step=lambda done, total: progress.update(task, completed=done, total=total),
+        )
     print(json.dumps(figures) if as_json else "  ".join(f"{name} {value}" for name, value in figures.items()))
 
 

@@ -285,10 +285,10 @@ _PERSON = re.compile(
 _AS_GIFT = {"en": " gift", "zh": " 礼物"}
 _REQUEST = re.compile(
     r"\b(?:recommend\w*|suggest\w*|looking|look|want|need|buy|purchase|find|show|see|something|anything|some|products?|items?"
-    r"|things?|ideas?|nice|good|great|best|cool|help|get|give|like|love|offer|sell|budget|euros?|eur|price|other|else|more|new"
+    r"|things?|ideas?|nice|good|great|best|cool|help|get|give|lik(?:e|es|ed|ing)|lov(?:e|es|ed|ing)|enjoys?|adores?|offer|sell|budget|euros?|eur|price|other|else|more|new"
     r"|cheap\w*|popular|favou?rite|surprise)\b"
     r"|推荐点?|建议|介绍|想买|想要|有没有|有什么|帮我|一些|一点|来点|一个|一款|东西|商品|产品|好的|好物|买|什么|一下|看看|适合|给|预算|元|块钱|找|别的|其他"
-    r"|便宜|好用|热门|好看|送"
+    r"|便宜|好用|热门|好看|送|喜欢|喜爱|热爱|我们|你们"
 )
 
 
@@ -342,6 +342,14 @@ def _amount(digits: str) -> Decimal:
     return Decimal(re.sub(r",(?=\d{3})", "", digits).replace(",", "."))
 
 
+_TELLING_SHARE = 0.15
+"""A word that stands in more of the products than this says nothing of what is meant."""
+_TELLING_LENGTH = 5
+"""Letters of a stem that stands in descriptions alone: shorter ones are mostly such as any sentence has."""
+
+_ALL = slice(None)
+
+
 class Catalogue:
     """The products of a shop, to be found by wish, likeness and popularity. What is sold out is never suggested."""
 
@@ -391,14 +399,22 @@ class Catalogue:
             found += _best(popularity * allowed, k - len(found))
         return [self._products[i] for i in found]
 
-    def allowed(self, wish: Wish) -> np.ndarray:
-        """Which products are in stock and within what a wish says that code can check, (products,) bool."""
-        allowed = self._in_stock.copy()
+    def allowed(self, wish: Wish, places: np.ndarray | slice = _ALL) -> np.ndarray:
+        """Which products, of all or at some places, are in stock and within what a wish says that code can check: bool."""
+        allowed: np.ndarray = self._in_stock[places].copy()
         if wish.at_least is not None:
-            allowed &= self._cents >= float(wish.at_least * 100)
+            allowed &= self._cents[places] >= float(wish.at_least * 100)
         if wish.at_most is not None:
-            allowed &= self._cents <= float(wish.at_most * 100)
-        return allowed & self._for_child if wish.for_child and self._has_child_tag else allowed
+            allowed &= self._cents[places] <= float(wish.at_most * 100)
+        return allowed & self._for_child[places] if wish.for_child and self._has_child_tag else allowed
+
+    def subjects(self, text: str, language: Language) -> list[str]:
+        """The words of a text that name what some of the products are, or are for: none if it is of no product at all.
+
+        As stems, and pairs of Chinese characters.
+        """
+        text = _CHILD.sub(" ", _PERSON.sub(" ", _REQUEST.sub(" ", _normal(text))))
+        return [word for word in dict.fromkeys(_words(text)) if self._racks[language].tells(word)]
 
     def popular(
         self, category: str | None = None, k: int = 3, exclude: Collection[str] = ()
@@ -468,6 +484,15 @@ class _Racks:
         self._covered = [
             frozenset(_grams(_normal(" ".join(text for text, _ in document)))) for document in self._documents
         ]
+        words = [[set(_words(_normal(text))) for text, _ in document] for document in self._documents]
+        self._stands_in = Counter(word for some in words for word in set().union(*some))
+        self._names = frozenset(word for title, _, *others in words for word in title.union(*others))
+
+    def tells(self, word: str) -> bool:
+        """Whether a stem, or a pair of Chinese characters, tells some products from the others."""
+        if not 0 < self._stands_in[word] <= max(1, _TELLING_SHARE * len(self._documents)):
+            return False
+        return word in self._names or len(word) >= _TELLING_LENGTH or word[0] >= "\u3400"
 
     def scores(self, text: str) -> np.ndarray:
         """Scores by words and by grams; 0 where no word fits and too few grams do."""

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from scipy import sparse
 
-from model.transitions import strongest
+from model.transitions import mixed_rows, strongest
 
 Kind = Literal["cosine", "ease"]
 
@@ -50,6 +50,13 @@ class Neighbours:
         found = (incidence(histories, self.table.shape[0]) @ self.table).toarray()
         found = np.maximum(found, 0.0) ** self.sharpness
         return (found / np.maximum(found.sum(1, keepdims=True), 1e-9)).astype(np.float32)
+
+    def told(self, history: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The items that have a probability after one history, ascending, and what it is: (m,) each."""
+        used = np.unique(history)
+        columns, found = mixed_rows(self.table, used, np.ones(len(used)))
+        found = np.maximum(found, 0.0) ** self.sharpness
+        return columns, found / max(found.sum(), 1e-9)
 
 
 def ease_weights(users: sparse.csr_matrix, regularisation: float) -> np.ndarray:

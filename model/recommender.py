@@ -288,6 +288,15 @@ class Recommender:
             scores = mixed(scores, self.neighbours.scores(items), self.share)
         return scores
 
+    def counts(self, history: np.ndarray) -> list[tuple[np.ndarray, np.ndarray, float]]:
+        """What is blended in for the items of one history, in order: items, their probabilities, and the weight."""
+        told = []
+        if self.transitions is not None and self.blend:
+            told.append((*self.transitions.told(history), self.blend))
+        if self.neighbours is not None and self.share:
+            told.append((*self.neighbours.told(history), self.share))
+        return told
+
     def save(self, folder: Path, dtype: torch.dtype = torch.float16) -> None:
         """Write the checkpoint. Each file is replaced whole, the shape last."""
         folder.mkdir(parents=True, exist_ok=True)

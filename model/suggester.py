@@ -2,13 +2,14 @@
 
 Never suggested, whatever the scores: what is out of stock, what the customer bought, does not want or has had before
 them lately, what the wish's limits forbid. Then variety: maximal marginal relevance, at most two of a category unless
-what is wanted comes in too few. Newcomers get popular things of several kinds. Knows the shop and the catalogue,
-no chat and no language model.
+what is wanted comes in too few. Newcomers get popular things of several kinds. Of a large catalogue an index proposes
+some products (`model.candidates`), and only where these leave too few everything is scored. Knows the shop and the
+catalogue, no chat and no language model.
 """
 
 import time
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -17,20 +18,20 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from model.interactions import NEGATIVE_ACTIONS, ItemText
+from model.candidates import Candidates, open_candidates
+from model.interactions import NEGATIVE_ACTIONS, Events, ItemText
 from model.knowledge import Catalogue, parse_wish, says_only_limits
 from model.recommender import Recommender
 from model.shop import Order, Product, Shop
 from model.types import CustomerEvent, Language
+from model.variety import PER_CATEGORY, most_of_a_kind, varied
 
 COOL_DOWN = 7 * 24 * 3600.0
 """Seconds in which what was shown is not shown again."""
 
-PER_CATEGORY = 2
-RELEVANCE = 0.75
-"""Weight of a product's own score against its likeness to what is chosen already (Carbonell and Goldstein 1998)."""
+PROPOSED = (1024, 8192)
+"""How many products an index proposes for a customer, and how many where the masks leave too few of those."""
 
-_POOL = 60
 _REASONS = 20
 """Events that a reason is looked for in."""
 
@@ -66,10 +67,18 @@ class Suggestion:
 class Suggester:
     """Suggestions of one shop. Without a recommender everybody is a newcomer or gets what is alike in words."""
 
-    def __init__(self, shop: Shop, catalogue: Catalogue, recommender: Recommender | None = None) -> None:
+    def __init__(
+        self,
+        shop: Shop,
+        catalogue: Catalogue,
+        recommender: Recommender | None = None,
+        candidates: Candidates | None = None,
+    ) -> None:
+        """candidates: of the same recommender; without them every product is scored."""
         self._shop = shop
         self._catalogue = catalogue
         self._recommender = recommender
+        self._candidates = candidates
         products = shop.products
         self._position = {product.id: place for place, product in enumerate(products)}
         names = sorted({product.category for product in products})
@@ -84,6 +93,10 @@ class Suggester:
             for place, product in enumerate(products):
                 if product.id in recommender.number:
                     self._number[place], self._known[place] = recommender.number[product.id], True
+        if recommender is not None and candidates is not None:
+            self._by_popularity = np.argsort(-self._popularity, kind="stable")
+            self._place = np.full(len(recommender.items), -1)
+            self._place[self._number[self._known]] = np.flatnonzero(self._known)
 
     @classmethod
     def load(cls, shop: Shop, catalogue: Catalogue, folder: Path | None) -> "Suggester":
@@ -94,7 +107,8 @@ class Suggester:
         if folder is None or not folder.is_dir():
             return cls(shop, catalogue)
         words = {product.id: product_words(product) for product in shop.products}
-        return cls(shop, catalogue, Recommender.load(folder, new_items=words))
+        recommender = Recommender.load(folder, new_items=words)
+        return cls(shop, catalogue, recommender, open_candidates(recommender, folder))
 
     def suggest(self, request: Request) -> list[Suggestion]:
         """At most k suggestions, best first."""
@@ -103,10 +117,74 @@ class Suggester:
     def suggest_many(self, requests: Sequence[Request]) -> list[list[Suggestion]]:
         """The suggestions of each of several customers, whose histories the network reads in one step."""
         histories = [self.history(request) for request in requests]
-        tastes = self.tastes(histories)
+        found = self._from_candidates(requests, histories)
+        left = [row for row in range(len(requests)) if row not in found]
+        tastes = self.tastes([histories[row] for row in left])
+        for row, taste in zip(left, tastes, strict=True):
+            found[row] = self._choose(requests[row], histories[row], taste)
+        return [found[row] for row in range(len(requests))]
+
+    def _from_candidates(
+        self, requests: Sequence[Request], histories: Sequence[Sequence[CustomerEvent]]
+    ) -> dict[int, list[Suggestion]]:
+        """The suggestions, by row, of those for whom it is enough to look at what an index proposes.
+
+        Not enough it is for a wish in words, for what is like a product, and where the masks leave too few.
+        """
+        found: dict[int, list[Suggestion]] = {}
+        if self._candidates is None or self._recommender is None:
+            return found
+        known: dict[int, Events] = {}
+        for row, (request, events) in enumerate(zip(requests, histories, strict=True)):
+            history = self._recommender.history([(e.product_id, e.action, e.at) for e in events])
+            in_words = bool(request.wish.strip()) and not says_only_limits(parse_wish(request.wish))
+            is_alike = bool(request.about) or (not len(history) and self._latest_positive(events) is not None)
+            if not in_words and not is_alike:
+                known[row] = history
+        for count in PROPOSED:
+            pools = self._pools({row: some for row, some in known.items() if row not in found}, count)
+            for row, (places, scores) in pools.items():
+                is_new = not len(known[row])
+                if some := self._among(requests[row], histories[row], places, scores, is_new):
+                    found[row] = some
+        return found
+
+    def _pools(self, known: Mapping[int, Events], count: int) -> dict[int, tuple[np.ndarray, np.ndarray]]:
+        """Places of products with their scores, by row: what is proposed for a history, for an empty one what is popular."""
+        assert self._candidates is not None
+        popular = self._by_popularity[:count]
+        pools = {
+            row: (popular, self._popularity[popular]) for row, history in known.items() if not len(history)
+        }
+        asked = [row for row in known if row not in pools]
+        if asked:
+            proposals = self._candidates.propose([known[row] for row in asked], count)
+            for row, proposal in zip(asked, proposals, strict=True):
+                places = self._place[proposal.items]
+                pools[row] = places[places >= 0], proposal.scores[places >= 0]
+        return pools
+
+    def _among(
+        self,
+        request: Request,
+        events: Sequence[CustomerEvent],
+        places: np.ndarray,
+        scores: np.ndarray,
+        is_new: bool,
+    ) -> list[Suggestion]:
+        """Suggestions among some products with their scores; none if too few of them may be suggested."""
+        banned = [self._position[name] for name in self._banned(request, events) if name in self._position]
+        allowed = self._catalogue.allowed(parse_wish(request.wish), places) & ~np.isin(places, banned)
+        liked = {event.product_id for event in events if event.action == "category"} if is_new else set()
+        kinds = self._kinds[places]
+        if liked:
+            allowed &= self._is_of(liked, kinds)
+        if np.minimum(np.bincount(kinds[allowed & (scores > 0)]), PER_CATEGORY).sum() < request.k:
+            return []
+        chosen = varied(scores, allowed, kinds, request.k, lambda some: self._likeness(places[some]))
         return [
-            self._choose(request, events, taste)
-            for request, events, taste in zip(requests, histories, tastes, strict=True)
+            Suggestion(self._shop.products[place], self._because(place, events))
+            for place in places[chosen].tolist()
         ]
 
     def _choose(
@@ -128,7 +206,7 @@ class Suggester:
             liked = {event.product_id for event in request.events if event.action == "category"}
             if taste is None and (kinds := allowed & self._is_of(liked)).any():
                 allowed = kinds
-            chosen = self._varied(scores, allowed, request.k)
+            chosen = varied(scores, allowed, self._kinds, request.k, self._likeness)
             if taste is None and not request.wish.strip() and (last := self._latest_positive(events)):
                 alike = self._alike(
                     Request(request.language, about=last.product_id, k=request.k), allowed, None
@@ -183,7 +261,7 @@ class Suggester:
             return known if known and known[0].action not in NEGATIVE_ACTIONS else []
         without = [whole[np.arange(len(whole)) != left_out] for left_out in range(len(whole))]
         number = self._recommender.number[product_id]
-        scores = np.log(self._recommender.scores([whole, *without])[:, number] + 1e-12)
+        scores = np.log(self._chances([whole, *without], number) + 1e-12)
         weights = scores[0] - scores[1:]
         order = [int(i) for i in np.argsort(-weights, kind="stable") if weights[i] > 0]
         found: dict[str, CustomerEvent] = {}
@@ -192,6 +270,14 @@ class Suggester:
                 found.setdefault(known[i].product_id, known[i])
         return list(found.values())[:most]
 
+    def _chances(self, histories: Sequence[Events], number: int) -> np.ndarray:
+        """The probability of one item being next, for each history: (B,)."""
+        assert self._recommender is not None
+        if self._candidates is None:
+            return self._recommender.scores(histories)[:, number]
+        proposals = self._candidates.propose(histories, PROPOSED[0], also=(number,))
+        return np.array([some.scores[np.searchsorted(some.items, number)] for some in proposals])
+
     def spread(self, categories: Collection[str], k: int = 6, exclude: Collection[str] = ()) -> list[Product]:
         """Well-spread products for a newcomer to judge: popular ones, as different from each other as can be."""
         allowed = self._in_stock & ~np.isin(
@@ -199,21 +285,24 @@ class Suggester:
         )
         if categories:
             allowed &= self._is_of(categories)
-        chosen = self._varied(self._popularity, allowed, k, relevance=0.3)
+        chosen = varied(self._popularity, allowed, self._kinds, k, self._likeness, relevance=0.3)
         return [self._shop.products[place] for place in chosen]
 
     def _allowed(self, request: Request, events: Sequence[CustomerEvent]) -> np.ndarray:
         """What may be suggested at all."""
         allowed = self._in_stock.copy()
+        for product_id in self._banned(request, events):
+            if product_id in self._position:
+                allowed[self._position[product_id]] = False
+        return allowed
+
+    def _banned(self, request: Request, events: Sequence[CustomerEvent]) -> set[str]:
+        """What may not be suggested to this customer now, though it be in stock."""
         opinion = {event.product_id: _OPINIONS[event.action] for event in events if event.action in _OPINIONS}
         banned = {event.product_id for event in events if event.action not in ("shown", "category")}
         banned |= {product_id for product_id, likes in opinion.items() if not likes}
         banned |= {product_id for product_id, at in request.shown if request.now - at < COOL_DOWN}
-        banned |= {*request.exclude, request.about}
-        for product_id in banned:
-            if product_id in self._position:
-                allowed[self._position[product_id]] = False
-        return allowed
+        return banned | {*request.exclude, request.about}
 
     def _alike(self, request: Request, allowed: np.ndarray, taste: np.ndarray | None) -> list[int]:
         """Products like one, by words and kind, and by taste where there is one."""
@@ -231,68 +320,15 @@ class Suggester:
             chosen.sort(key=lambda i: self._kinds[i] != kind)
         return chosen
 
-    def _varied(
-        self, scores: np.ndarray, allowed: np.ndarray, k: int, relevance: float = RELEVANCE
-    ) -> list[int]:
-        """Maximal marginal relevance among the best, at most PER_CATEGORY of a category (more only for a k beyond that)."""
-        places = np.flatnonzero(allowed & (scores > 0))
-        if not len(places):
-            return []
-        wanted = min(len(places), max(_POOL, 4 * k))
-        if len(places) > wanted:
-            places = places[np.argpartition(-scores[places], wanted - 1)[:wanted]]
-        most = PER_CATEGORY
-        if k > PER_CATEGORY:
-            most = self._most(allowed, k)
-            places = self._with_other_kinds(places, scores, allowed, k, most)
-        places = places[np.argsort(-scores[places], kind="stable")]
-        worth = scores[places] / scores[places].max()
-        likeness = self._likeness(places)
-        chosen: list[int] = []
-        nearest = np.zeros(len(places))
-        open_ = np.ones(len(places), dtype=bool)
-        taken: dict[int, int] = {}
-        while len(chosen) < k and open_.any():
-            values = np.where(open_, relevance * worth - (1 - relevance) * nearest, -np.inf)
-            best = int(np.argmax(values))
-            chosen.append(best)
-            open_[best] = False
-            nearest = np.maximum(nearest, likeness[best])
-            kind = int(self._kinds[places[best]])
-            taken[kind] = taken.get(kind, 0) + 1
-            if taken[kind] >= most:
-                open_ &= self._kinds[places] != kind
-        return [int(places[i]) for i in chosen]
-
-    def _most(self, allowed: np.ndarray, k: int) -> int:
-        """How many of a category may be among k products: more than PER_CATEGORY if there are too few categories."""
-        everywhere = np.count_nonzero(np.bincount(self._kinds[allowed], minlength=1))
-        return max(PER_CATEGORY, -(-k // max(1, everywhere)))
-
     def _capped(self, places: Iterable[int], allowed: np.ndarray, k: int) -> list[int]:
         """The first k of these that leave each category its share."""
-        most, taken, chosen = self._most(allowed, k), Counter[int](), list[int]()
+        most, taken, chosen = most_of_a_kind(self._kinds[allowed], k), Counter[int](), list[int]()
         for place in places:
             kind = int(self._kinds[place])
             if taken[kind] < most and len(chosen) < k:
                 taken[kind] += 1
                 chosen.append(place)
         return chosen
-
-    def _with_other_kinds(
-        self, places: np.ndarray, scores: np.ndarray, allowed: np.ndarray, k: int, most: int
-    ) -> np.ndarray:
-        """The pool, with the best of other categories if its own cannot fill k places."""
-        counts = np.bincount(self._kinds[places], minlength=len(self._kind_of))
-        if np.minimum(counts, most).sum() >= k:
-            return places
-        others = np.flatnonzero(allowed & (scores > 0) & (counts[self._kinds] == 0))
-        more: dict[int, list[int]] = {}
-        for place in others[np.argsort(-scores[others], kind="stable")]:
-            some = more.setdefault(int(self._kinds[place]), [])
-            if len(some) < most:
-                some.append(int(place))
-        return np.concatenate([places, np.array([i for some in more.values() for i in some], dtype=np.int64)])
 
     def _likeness(self, places: np.ndarray) -> np.ndarray:
         """How alike some products are, (P, P) from 0 to 1: by the network's vectors, else by category."""
@@ -303,10 +339,10 @@ class Suggester:
         vectors = self._recommender.directions[torch.from_numpy(self._number[places])].cpu().numpy()
         return np.clip(0.5 * same + 0.5 * np.clip(vectors @ vectors.T, 0, 1), 0, 1)
 
-    def _is_of(self, categories: Collection[str]) -> np.ndarray:
-        """Which products are of one of these categories."""
+    def _is_of(self, categories: Collection[str], kinds: np.ndarray | None = None) -> np.ndarray:
+        """Which products, all or those of some `kinds`, are of one of these categories."""
         numbers = [self._kind_of[name] for name in categories if name in self._kind_of]
-        return np.isin(self._kinds, numbers)
+        return np.isin(self._kinds if kinds is None else kinds, numbers)
 
     def _latest_positive(self, events: Sequence[CustomerEvent]) -> CustomerEvent | None:
         return next(

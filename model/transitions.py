@@ -40,13 +40,33 @@ class Transitions:
         """Probabilities (B, items), float32; rows of zeros where nothing is known."""
         rows, columns, weights = [], [], []
         for row, history in enumerate(histories):
-            latest = history[-LATEST:][::-1]
-            decayed = self.decay ** np.arange(len(latest))
+            latest, decayed = self._latest(history)
             rows += [row] * len(latest)
             columns += latest.tolist()
-            weights += (decayed / max(decayed.sum(), 1e-9)).tolist()
+            weights += decayed.tolist()
         mix = sparse.csr_matrix((weights, (rows, columns)), shape=(len(histories), self.table.shape[0]))
         return (mix @ self.table).toarray().astype(np.float32)
+
+    def told(self, history: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The items that have a probability after one history, ascending, and what it is: (m,) each."""
+        return mixed_rows(self.table, *self._latest(history))
+
+    def _latest(self, history: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The latest items, the newest first, and the weight of each."""
+        latest = history[-LATEST:][::-1]
+        decayed = self.decay ** np.arange(len(latest))
+        return latest, decayed / max(decayed.sum(), 1e-9)
+
+
+def mixed_rows(
+    table: sparse.csr_matrix, rows: np.ndarray, weights: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """The weighted sum of some rows of a table: columns, ascending, and values; in time that the rows' entries take."""
+    spans = [slice(table.indptr[row], table.indptr[row + 1]) for row in rows]
+    columns = np.concatenate([table.indices[span] for span in spans]).astype(np.int64)
+    values = np.concatenate([weight * table.data[span] for span, weight in zip(spans, weights, strict=True)])
+    found, places = np.unique(columns, return_inverse=True)
+    return found, np.bincount(places, values, len(found))
 
 
 def count_pairs(sequences: Sequence[np.ndarray], items: int, window: int = WINDOW) -> sparse.csr_matrix:
