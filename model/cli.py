@@ -525,7 +525,8 @@ def train_behaviour(
     context: Annotated[
         int | None, typer.Option(min=2, max=1000, help="Events read; else by the data.")
     ] = None,
-    layers: Annotated[int, typer.Option(min=1)] = 2,
+    layers: Annotated[int, typer.Option(min=1, help="Blocks of attention.")] = 1,
+    recurrent: Annotated[int, typer.Option(min=0, help="Layers of an LSTM before them.")] = 1,
     width: Annotated[int, typer.Option(min=8)] = 64,
     words: Annotated[int | None, typer.Option(min=0, help="Buckets for items' words; 0: none.")] = None,
     dropout: Annotated[float, typer.Option(min=0.0, max=0.9)] = 0.3,
@@ -554,7 +555,7 @@ def train_behaviour(
     try:
         settings = Settings(
             minutes=minutes, epochs=epochs, patience=patience, protocol=protocol, learning_rate=learning_rate,
-            rows=rows, context=context, layers=layers, width=width, words=words, dropout=dropout,
+            rows=rows, context=context, layers=layers, recurrent=recurrent, width=width, words=words, dropout=dropout,
             head_start=head_start, weight_decay=weight_decay, negatives=negatives, threads=threads, device=device, seed=seed,
         )  # fmt: skip
         trained = run(interactions, items, out, settings, console).run

@@ -1,9 +1,10 @@
 """The behaviour GPT: a small decoder that reads what a customer did and says what comes next.
 
-A token is an event: item, action and the time since the event before, added up. An item's vector is learned, plus
-what its words say, so that an item nobody has used yet is not a stranger. The softmax is the catalogue: nothing that
-does not exist can be suggested. Read from top to bottom: shape, network, loss, and the trained recommender as it is
-asked and kept on disk. Knows no shop, no chat and no data file.
+A token is an event: item, action and the time since the event before, added up. A recurrent layer reads them in their
+order before attention looks back over all of them, which learns sooner than attention alone (docs/decisions.md). An
+item's vector is learned, plus what its words say, so that an item nobody has used yet is not a stranger. The softmax is
+the catalogue: nothing that does not exist can be suggested. Read from top to bottom: shape, network, loss, and the
+trained recommender as it is asked and kept on disk. Knows no shop, no chat and no data file.
 
 B: histories, T: events of one, C: width, n: items.
 """
@@ -60,6 +61,8 @@ class BehaviourConfig:
     width: int = 64
     hidden: int = 128
     dropout: float = 0.3
+    recurrent: int = 0
+    """Layers of an LSTM that reads the events before attention does; 0 for none, as in checkpoints that lack the word."""
     item_dropout: float = 0.1
     """How often in training an item has to do with its words alone."""
 
@@ -67,6 +70,8 @@ class BehaviourConfig:
         for name in ("items", "actions", "context", "layers", "heads", "width", "hidden"):
             if not isinstance(value := getattr(self, name), int) or value < 1:
                 raise ValueError(f"{name} must be a whole number from 1 on, not {value!r}")
+        if not isinstance(self.recurrent, int) or self.recurrent < 0:
+            raise ValueError(f"recurrent must be a whole number from 0 on, not {self.recurrent!r}")
         if self.width % (2 * self.heads):
             raise ValueError(f"width {self.width} must be a multiple of twice the {self.heads} heads")
 
@@ -135,6 +140,10 @@ class BehaviourGPT(nn.Module):
         self.gap = nn.Embedding(GAPS, config.width)
         self.end = nn.Embedding(2, config.width)
         self.word = nn.EmbeddingBag(config.words, config.width, mode="mean") if config.words else None
+        self.recurrent: nn.LSTM | None = None
+        if config.recurrent:
+            self.recurrent_norm = nn.RMSNorm(config.width, eps=1e-6)
+            self.recurrent = nn.LSTM(config.width, config.width, config.recurrent, batch_first=True)
         self.blocks = nn.ModuleList(_Block(config) for _ in range(config.layers))
         self.norm = nn.RMSNorm(config.width, eps=1e-6)
         self.dropout = nn.Dropout(config.dropout)
@@ -170,6 +179,8 @@ class BehaviourGPT(nn.Module):
         assert T <= self.config.context
         x = F.embedding(batch.items, vectors) + self.action(batch.actions)
         x = self.dropout((x + self.gap(batch.gaps) + self.end(batch.ends)) * self.config.width**0.5)
+        if self.recurrent is not None:
+            x = x + self.recurrent(self.recurrent_norm(x))[0]
         for block in self.blocks:
             x = block(x, (self.cos[:T], self.sin[:T]))
         return self.norm(x)

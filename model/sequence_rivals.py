@@ -1,7 +1,7 @@
 """The networks that the behaviour GPT is measured against: GRU4Rec, LSTM, SASRec with two losses, BERT4Rec.
 
-All have the width, layers, context, batches, averaging, validation and patience of the behaviour GPT, and see items
-only. GRU4Rec (Hidasi et al. 2016) with cross-entropy over all items, or over drawn ones where the behaviour GPT has
+All have two layers and the width, context, batches, averaging, validation and patience of the behaviour GPT, and see
+items only. GRU4Rec (Hidasi et al. 2016) with cross-entropy over all items, or over drawn ones where the behaviour GPT has
 that; SASRec (Kang and McAuley 2018) with its own binary loss against one drawn item, and with cross-entropy
 (Klenitskiy and Vasilev 2023); BERT4Rec (Sun et al. 2019).
 """
@@ -24,6 +24,7 @@ from model.train_behaviour import Settings, batches_of, rows_for, sampling, shap
 Kind = Literal["gru4rec", "lstm", "sasrec-bce", "sasrec-ce", "bert4rec"]
 NETWORKS: tuple[Kind, ...] = ("gru4rec", "lstm", "sasrec-bce", "sasrec-ce", "bert4rec")
 
+_LAYERS = 2
 _MASKED = 0.3
 
 
@@ -71,7 +72,7 @@ def fit_network(
     torch.set_num_threads(settings.threads)
     shape = shape_for(cut.data, settings)
     context = shape.context + (kind == "bert4rec")
-    model = _Network(kind, shape.items, shape.width, shape.layers, shape.heads, context, settings.dropout).to(
+    model = _Network(kind, shape.items, shape.width, _LAYERS, shape.heads, context, settings.dropout).to(
         settings.device
     )
     average = copy.deepcopy(model).eval().requires_grad_(False)

@@ -75,7 +75,8 @@ class Settings:
     protocol: ProtocolName | None = None
     seen: Seen = "exclude"
     context: int | None = None
-    layers: int = 2
+    layers: int = 1
+    recurrent: int = 1
     heads: int = 2
     width: int = 64
     dropout: float = 0.3
@@ -116,7 +117,7 @@ def shape_for(data: Interactions, settings: Settings) -> BehaviourConfig:
     return BehaviourConfig(
         items=len(data.items), actions=len(data.actions), words=words, context=context,
         layers=settings.layers, heads=settings.heads, width=settings.width, hidden=2 * settings.width,
-        dropout=settings.dropout,
+        dropout=settings.dropout, recurrent=settings.recurrent,
     )  # fmt: skip
 
 

@@ -228,7 +228,8 @@ def bundles(tmp_path):
 
 def test_neighbours_are_blended_in_where_validation_likes_them_and_kept(bundles, tmp_path):
     cut = split(read_interactions(bundles), "last")
-    trained = fit(cut, Settings(epochs=1, width=16, context=16), QUIET, tmp_path / "run")
+    weak = Settings(epochs=1, width=16, context=16, layers=2, recurrent=0)
+    trained = fit(cut, weak, QUIET, tmp_path / "run")
     assert trained.share > 0
     histories = [case.history for case in cut.test]
     both = trained.scores(histories)
@@ -242,6 +243,26 @@ def test_neighbours_are_blended_in_where_validation_likes_them_and_kept(bundles,
     loaded = Recommender.load(tmp_path / "run", new_items={"new": ["tea"]})
     assert loaded.share == trained.share and loaded.neighbours.sharpness == trained.neighbours.sharpness
     assert np.allclose(loaded.scores(histories)[:, : both.shape[1]], both, atol=2e-2)
+
+
+@pytest.mark.parametrize("recurrent", [0, 1, 2])
+def test_with_and_without_recurrent_layers_a_checkpoint_comes_back_as_it_was(cycles, tmp_path, recurrent):
+    cut = split(read_interactions(cycles), "last")
+    settings = Settings(epochs=2, width=8, context=8, recurrent=recurrent)
+    trained = fit(cut, settings, QUIET, tmp_path / "run")
+    loaded = Recommender.load(tmp_path / "run")
+    assert loaded.model.config.recurrent == recurrent
+    histories = [case.history for case in cut.test]
+    assert np.allclose(loaded.scores(histories), trained.scores(histories), atol=2e-2)
+
+
+def test_a_checkpoint_from_before_the_recurrent_layers_is_read(cycles, tmp_path):
+    cut = split(read_interactions(cycles), "last")
+    fit(cut, Settings(epochs=1, width=8, context=8, recurrent=0), QUIET, tmp_path / "run")
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    del config["model"]["recurrent"]
+    (tmp_path / "run" / "config.json").write_text(json.dumps(config))
+    assert Recommender.load(tmp_path / "run").model.recurrent is None
 
 
 def test_training_begins_where_counts_put_the_items(cycles):
