@@ -618,6 +618,7 @@ def evaluate_new_items(
     minutes: Annotated[float, typer.Option(min=0.01, help="Limit for each network, of one core.")] = 2.0,
     share: Annotated[float, typer.Option(min=0.01, max=0.5, help="Share of the items that is new.")] = 0.1,
     context: Annotated[int, typer.Option(min=2, max=1000, help="Events of a history that are read.")] = 50,
+    rows: Annotated[int | None, typer.Option(min=1, help="Histories of a step; else by the data.")] = None,
     negatives: Annotated[
         int | None, typer.Option(min=1, help="Items drawn for the loss over ids; else all up to 50,000.")
     ] = None,
@@ -643,7 +644,8 @@ def evaluate_new_items(
 
     try:
         settings = Settings(
-            minutes=minutes, context=context, negatives=negatives, validation_cases=500, threads=threads, seed=seed
+            minutes=minutes, context=context, rows=rows, negatives=negatives, validation_cases=500,
+            threads=threads, seed=seed,
         )  # fmt: skip
         report = run(
             interactions, items, Console(stderr=True), settings=settings, share=share, out=out, cache=cache, note=note

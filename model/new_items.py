@@ -21,6 +21,9 @@ from model.recommender import BehaviourConfig, BehaviourGPT, Recommender, hash_w
 TESTED = 0.2
 """Without baskets the last fifth of each user's events is the test."""
 
+TEXT_READ = 160
+"""Characters of an item's text that the encoder reads: about what its hashed words, the first sixteen, are made of."""
+
 _EVENTS_NEEDED = 5
 
 
@@ -137,7 +140,7 @@ def _of(data: Interactions, items: Sequence[str]) -> dict[str, ItemText]:
 
 def _sentence(text: ItemText) -> str:
     """What an encoder reads of an item."""
-    return ". ".join(part for part in (text.title, text.category, text.text) if part)
+    return ". ".join(part for part in (text.title, text.category, text.text) if part)[:TEXT_READ]
 
 
 class TextGPT(BehaviourGPT):

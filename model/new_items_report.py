@@ -10,6 +10,7 @@ import platform
 import sys
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from model.code_gpt import BEAMS, CodeGPT, CodeTrainer, Trie, beam_scorer, sugge
 from model.encoder import kept_passages, open_encoder
 from model.interactions import read_interactions
 from model.new_items import (
+    TEXT_READ,
     NewItems,
     TextGPT,
     blended_scorer,
@@ -118,7 +120,7 @@ def evaluate_new_items(
     torch.manual_seed(settings.seed)
     codes, report["codes"] = semantic_codes(texts, held.known, settings.seed)
     known_texts, new_texts = torch.from_numpy(texts).tensor_split([held.known])
-    plain = Settings(**{**settings.__dict__, "words": 0})
+    plain = replace(settings, words=0)
     networks: dict[str, Callable[[], Trainer]] = {
         "atomic": lambda: Trainer(cut, plain),
         "words": lambda: Trainer(cut, settings),
@@ -289,6 +291,7 @@ def describe(held: NewItems, settings: Settings, share: float) -> dict[str, Any]
         "right_new_items_in_a_case": round(float(np.mean([len(case.right) for case in held.about_new])), 2),
         "events_in_a_history": float(np.median(lengths)) if lengths else 0.0,
         "context": settings.context,
+        "characters_read": TEXT_READ,
         "negatives": settings.negatives or "all",
         "minutes": settings.minutes,
         "seed": settings.seed,
@@ -320,7 +323,8 @@ def page(report: dict[str, Any]) -> str:
         "",
         f"Command: `{report['command']}`. Figures: `report.json`. Intervals: {protocol['intervals']}. **One seed.** Each "
         f"network had at most {protocol['minutes']:g} minutes of one core with the same width, layers, batches, averaging and "
-        f"validation, which has known items only, and read the latest {protocol['context']} events.",
+        f"validation, which has known items only, and read the latest {protocol['context']} events. The encoder read "
+        f"the first {protocol['characters_read']} characters of a text, the hashed words are its first sixteen.",
     ]
     if report["note"]:
         lines += ["", report["note"]]
