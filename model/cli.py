@@ -624,3 +624,49 @@ def evaluate_suggest(
     except ModuleNotFoundError as error:
         raise TyperException(f"{error.name} is not installed; pip install 'kefu[evaluate]'") from None
     print(json.dumps(report) if as_json else page(report))
+
+
+@evaluate.command("new-items")
+def evaluate_new_items(
+    interactions: Annotated[Path, typer.Option(help="Events: CSV, JSONL, MovieLens or RecBole; also .gz.")],
+    items: Annotated[Path, typer.Option(help="Items with titles, categories and descriptions.")],
+    minutes: Annotated[float, typer.Option(min=0.01, help="Limit for each network, of one core.")] = 2.0,
+    share: Annotated[float, typer.Option(min=0.01, max=0.5, help="Share of the items that is new.")] = 0.1,
+    context: Annotated[int, typer.Option(min=2, max=1000, help="Events of a history that are read.")] = 50,
+    rows: Annotated[int | None, typer.Option(min=1, help="Histories of a step; else by the data.")] = None,
+    negatives: Annotated[
+        int | None, typer.Option(min=1, help="Items drawn for the loss over ids; else all up to 50,000.")
+    ] = None,
+    note: Annotated[str, typer.Option(help="A sentence for the page: what the data is, what to mind.")] = "",
+    out: Annotated[Path | None, typer.Option(help="Folder for a page with figures and a picture.")] = None,
+    cache: Annotated[
+        Path | None, typer.Option(help="Where vectors of texts are kept [~/.cache/kefu/new-items].")
+    ] = None,
+    threads: Annotated[int, typer.Option(min=1)] = 1,
+    seed: Annotated[int, typer.Option(help="For the items that are drawn and for every training.")] = 1,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object with everything.")] = False,
+) -> None:
+    """Measure what can be suggested of items that nobody has used yet: by words, by texts' vectors, by semantic ids.
+
+    Trains four networks here and needs the optional encoder; a text takes it up to a tenth of a second, once.
+    Example: kefu evaluate new-items --interactions events.csv.gz --items items.csv.gz --minutes 1 --json
+    """
+    from model.interactions import DataError
+    from model.new_items_report import evaluate_new_items as run
+    from model.new_items_report import page
+    from model.suggestion_report import EvaluationError
+    from model.train_behaviour import Settings, TrainingError
+
+    try:
+        settings = Settings(
+            minutes=minutes, context=context, rows=rows, negatives=negatives, validation_cases=500,
+            threads=threads, seed=seed,
+        )  # fmt: skip
+        report = run(
+            interactions, items, Console(stderr=True), settings=settings, share=share, out=out, cache=cache, note=note
+        )  # fmt: skip
+    except (DataError, EvaluationError, TrainingError) as error:
+        raise TyperException(str(error)) from None
+    except ModuleNotFoundError as error:
+        raise TyperException(f"{error.name} is not installed; pip install 'kefu[evaluate]'") from None
+    print(json.dumps(report) if as_json else page(report))

@@ -107,7 +107,7 @@ class _Attention(nn.Module):
         return self.out(y.transpose(1, 2).reshape(B, T, C))
 
 
-class _Block(nn.Module):
+class Block(nn.Module):
     """Attention and SwiGLU, each on a normalised input and let into the stream by a gate (LiGR, arXiv 2502.03417)."""
 
     def __init__(self, config: BehaviourConfig) -> None:
@@ -144,7 +144,7 @@ class BehaviourGPT(nn.Module):
         if config.recurrent:
             self.recurrent_norm = nn.RMSNorm(config.width, eps=1e-6)
             self.recurrent = nn.LSTM(config.width, config.width, config.recurrent, batch_first=True)
-        self.blocks = nn.ModuleList(_Block(config) for _ in range(config.layers))
+        self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers))
         self.norm = nn.RMSNorm(config.width, eps=1e-6)
         self.dropout = nn.Dropout(config.dropout)
         for module in self.modules():
@@ -164,14 +164,18 @@ class BehaviourGPT(nn.Module):
         starts = torch.tensor([0, *lengths]).cumsum(0)[:-1]
         self.register_buffer("starts", starts, persistent=False)
 
+    def described(self) -> Tensor | None:
+        """What is known of the items beside who used them, (n, C); None if that is nothing."""
+        return None if self.word is None or not len(self.words) else self.word(self.words, self.starts)
+
     def vectors(self) -> Tensor:
         """The vectors of all items, (n, C)."""
-        own = self.item.weight
-        if self.word is None or not len(self.words):
+        own, described = self.item.weight, self.described()
+        if described is None:
             return own
         if self.training and self.config.item_dropout:
             own = own * (torch.rand(len(own), 1, device=own.device) >= self.config.item_dropout)
-        return own + self.word(self.words, self.starts)
+        return own + described
 
     def forward(self, batch: Batch, vectors: Tensor) -> Tensor:
         """States (B, T, C) whose products with the vectors are the scores of what comes next."""

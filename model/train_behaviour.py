@@ -189,14 +189,19 @@ def counted_vectors(cut: Split, width: int) -> torch.Tensor | None:
 
 
 class Trainer:
-    """One network on its way over one split."""
+    """One network on its way over one split. `network` makes it of its shape and the items' hashed words."""
 
-    def __init__(self, cut: Split, settings: Settings) -> None:
+    def __init__(
+        self,
+        cut: Split,
+        settings: Settings,
+        network: Callable[[BehaviourConfig, list[list[int]]], BehaviourGPT] = BehaviourGPT,
+    ) -> None:
         self.cut, self.settings, self.state = cut, settings, State()
         torch.manual_seed(settings.seed)
         self.shape = shape_for(cut.data, settings)
         self.words = item_words(cut.data, self.shape.words)
-        self.model = BehaviourGPT(self.shape, self.words).to(settings.device)
+        self.model = network(self.shape, self.words).to(settings.device)
         if settings.head_start and (vectors := counted_vectors(cut, self.shape.width)) is not None:
             with torch.no_grad():
                 self.model.item.weight.copy_(settings.head_start * vectors)
@@ -207,7 +212,7 @@ class Trainer:
             weight_decay=settings.weight_decay,
         )  # fmt: skip
         self.sample = sampling(cut, settings)
-        self._positive = np.array([is_positive(action) for action in cut.data.actions])
+        self.positive = np.array([is_positive(action) for action in cut.data.actions])
         windows = sum(math.ceil(max(0, len(e) - 1) / self.shape.context) for e in cut.train)
         if not windows:
             raise TrainingError("No user has two events in the training part; give more events.")
@@ -234,11 +239,12 @@ class Trainer:
         self.state.losses.append((self.state.step, round(loss, 4)))
         return loss
 
-    def _step(self, windows: Sequence[Events], generator: np.random.Generator) -> float:
-        settings, device = self.settings, self.settings.device
+    def loss(self, windows: Sequence[Events], generator: np.random.Generator) -> torch.Tensor | None:
+        """The mean loss over some windows; None where nothing in them may be learned as what comes next."""
+        device = self.settings.device
         targets = [window.items[1:].copy() for window in windows]
         ends = [np.zeros(len(target), dtype=np.int64) for target in targets]
-        wanted = [self._positive[window.actions[1:]] for window in windows]
+        wanted = [self.positive[window.actions[1:]] for window in windows]
         if self.cut.next_basket:
             for window, target, end in zip(windows, targets, ends, strict=True):
                 _ask_for_baskets(window, target, end, generator)
@@ -250,12 +256,17 @@ class Trainer:
             right[row, : len(target)] = torch.from_numpy(target)
         keep, right = keep.to(device), right.to(device)
         if not keep.any():
+            return None
+        vectors = self.model.vectors()
+        return loss_of(self.model(batch, vectors)[keep], vectors, right[keep], *self.sample)
+
+    def _step(self, windows: Sequence[Events], generator: np.random.Generator) -> float:
+        settings = self.settings
+        if (loss := self.loss(windows, generator)) is None:
             return 0.0
         rate = settings.learning_rate * min(1.0, (self.state.step + 1) / settings.warmup_steps)
         for group in self.optimiser.param_groups:
             group["lr"] = rate
-        vectors = self.model.vectors()
-        loss = loss_of(self.model(batch, vectors)[keep], vectors, right[keep], *self.sample)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 5.0)
