@@ -660,7 +660,7 @@ def evaluate_new_items(
     try:
         settings = Settings(
             minutes=minutes, context=context, rows=rows, negatives=negatives, validation_cases=500,
-            threads=threads, seed=seed,
+            layers=2, recurrent=0, threads=threads, seed=seed,
         )  # fmt: skip
         report = run(
             interactions, items, Console(stderr=True), settings=settings, share=share, out=out, cache=cache, note=note
