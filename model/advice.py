@@ -187,6 +187,8 @@ class Advisor:
             if request.cheaper and suggestion.product.category != other.category:
                 name = "reason_less"  # of another kind, there being none of this kind: not alike
             return phrase(language, name, title=other.title(language))
+        if suggestion.is_new:
+            return phrase(language, "reason_new")
         if request.wish:
             return ""
         event = suggestion.because

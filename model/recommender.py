@@ -259,8 +259,11 @@ class Recommender:
         run: Mapping[str, Any] | None = None,
         neighbours: Neighbours | None = None,
         share: float = 0.0,
+        learned: int | None = None,
     ) -> None:
+        """learned: how many of the items, the first ones, training has seen; None: all."""
         self.model = model.eval().requires_grad_(False)
+        self.learned = len(items) if learned is None else learned
         self.items, self.actions = tuple(items), tuple(actions)
         self.number = {item: number for number, item in enumerate(self.items)}
         self._action = {action: number for number, action in enumerate(self.actions)}
@@ -389,6 +392,7 @@ class Recommender:
                 run,
                 Neighbours(_widened(neighbours, len(items)), sharpness) if neighbours is not None else None,
                 share,
+                shape.items,
             )
         except (SafetensorError, RuntimeError, KeyError) as error:
             raise RecommenderError(

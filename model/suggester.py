@@ -32,6 +32,9 @@ COOL_DOWN = 7 * 24 * 3600.0
 PROPOSED = (1024, 8192)
 """How many products an index proposes for a customer, and how many where the masks leave too few of those."""
 
+NEW_EVERY = 3
+"""Lists of which one has a product that the recommender has not learned yet."""
+
 _REASONS = 20
 """Events that a reason is looked for in."""
 
@@ -62,6 +65,8 @@ class Suggestion:
 
     product: Product
     because: CustomerEvent | None = None
+    is_new: bool = False
+    """Whether it is there because it is new, and the recommender has not learned it yet."""
 
 
 class Suggester:
@@ -89,10 +94,12 @@ class Suggester:
         self._popularity = popularity / max(popularity.sum(), 1)
         self._number = np.zeros(len(products), dtype=np.int64)
         self._known = np.zeros(len(products), dtype=bool)
+        self._is_new = np.zeros(len(products), dtype=bool)
         if recommender is not None:
             for place, product in enumerate(products):
                 if product.id in recommender.number:
                     self._number[place], self._known[place] = recommender.number[product.id], True
+            self._is_new = self._known & (self._number >= recommender.learned)
         if recommender is not None and candidates is not None:
             self._by_popularity = np.argsort(-self._popularity, kind="stable")
             self._place = np.full(len(recommender.items), -1)
@@ -207,12 +214,34 @@ class Suggester:
             if taste is None and (kinds := allowed & self._is_of(liked)).any():
                 allowed = kinds
             chosen = varied(scores, allowed, self._kinds, request.k, self._likeness)
+            if taste is not None and (new := self._new_one(request, chosen, taste, allowed)) is not None:
+                first = [Suggestion(self._shop.products[i], self._because(i, events)) for i in chosen[:-1]]
+                return [*first, Suggestion(self._shop.products[new], is_new=True)]
             if taste is None and not request.wish.strip() and (last := self._latest_positive(events)):
                 alike = self._alike(
                     Request(request.language, about=last.product_id, k=request.k), allowed, None
                 )
                 chosen = self._capped(dict.fromkeys([*alike, *chosen]), allowed, request.k)
         return [Suggestion(self._shop.products[place], self._because(place, events)) for place in chosen]
+
+    def _new_one(
+        self, request: Request, chosen: Sequence[int], taste: np.ndarray, allowed: np.ndarray
+    ) -> int | None:
+        """A product that training has not seen, for the last place; None if there is none, or it is not its turn.
+
+        Counts know nothing of new products and the network has never seen one taken, so none would ever come
+        (docs/decisions.md). Among themselves the network ranks them by their words. One in three lists has one.
+        """
+        if len(chosen) < max(2, request.k) or self._is_new[chosen].any():
+            return None
+        latest = sorted(request.shown, key=lambda one: one[1])[-(NEW_EVERY - 1) * request.k :]
+        if any(name in self._position and self._is_new[self._position[name]] for name, _ in latest):
+            return None
+        kinds = self._kinds[allowed]
+        taken = np.bincount(self._kinds[chosen[:-1]], minlength=len(self._kind_of))
+        full = taken >= most_of_a_kind(kinds, request.k)
+        new = np.flatnonzero(allowed & self._is_new & ~full[self._kinds])
+        return int(new[np.argmax(taste[new])]) if len(new) else None
 
     def history(self, request: Request) -> list[CustomerEvent]:
         """Everything the customer did, oldest first: what they ordered, and their events."""

@@ -2,6 +2,7 @@
 
 from decimal import Decimal
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -35,7 +36,7 @@ def make_shop(stocks, prices):
     return Shop(Profile(name={"en": "Shop"}, currency="EUR"), products, (), OrderList(()))
 
 
-def make_suggester(shop, with_network=True):
+def make_suggester(shop, with_network=True, learned=None):
     catalogue = Catalogue(shop, ("en",))
     if not with_network:
         return Suggester(shop, catalogue)
@@ -43,7 +44,9 @@ def make_suggester(shop, with_network=True):
     words = [hash_words(product_words(product), 64) for product in shop.products]
     shape = BehaviourConfig(len(words), len(ACTIONS), words=64, context=16, layers=1, width=16, hidden=16)
     model = BehaviourGPT(shape, words)
-    return Suggester(shop, catalogue, Recommender(model, [p.id for p in shop.products], ACTIONS))
+    return Suggester(
+        shop, catalogue, Recommender(model, [p.id for p in shop.products], ACTIONS, learned=learned)
+    )
 
 
 SIZE = 16
@@ -77,7 +80,8 @@ def test_nothing_is_suggested_that_is_out_of_stock_disliked_shown_or_outside_the
     shop = make_shop(*made[:2])
     wish = "" if about else wish
     request = Request("en", wish, history, (), before, about=about, cheaper=cheaper, k=k, now=NOW)
-    found = [suggestion.product for suggestion in make_suggester(shop, made[2]).suggest(request)]
+    suggester = make_suggester(shop, made[2], learned=SIZE - 5)
+    found = [suggestion.product for suggestion in suggester.suggest(request)]
     assert len(found) <= k and len({product.id for product in found}) == len(found)
     limits = parse_wish(wish)
     if not about:
@@ -96,7 +100,7 @@ def test_nothing_is_suggested_that_is_out_of_stock_disliked_shown_or_outside_the
 @given(shops, events, st.integers(1, 8))
 def test_at_most_two_of_a_category_are_suggested_without_a_wish(made, history, k):
     shop = make_shop([1] * SIZE, made[1])
-    found = make_suggester(shop).suggest(Request(events=history, k=k, now=NOW))
+    found = make_suggester(shop, learned=SIZE - 5).suggest(Request(events=history, k=k, now=NOW))
     kinds = [suggestion.product.category for suggestion in found]
     left = {p.category for p in shop.products if p.id not in {event.product_id for event in history}}
     most = max(PER_CATEGORY, -(-k // max(1, len(left))))
@@ -119,6 +123,28 @@ def test_a_like_changes_the_very_next_suggestion():
     after = suggester.suggest(Request(events=(liked,), now=NOW))
     assert [s.because for s in before] == [None] * 3
     assert [s.because for s in after] == [liked] * 3
+
+
+def test_one_list_in_three_ends_with_a_product_that_training_has_not_seen():
+    suggester = make_suggester(make_shop([1] * SIZE, [10] * SIZE), learned=SIZE - 4)
+    suggester.tastes = lambda histories: [np.where(np.arange(SIZE) < SIZE - 4, 0.08, 0.01)] * len(histories)
+    liked = (CustomerEvent("P0", "like", NOW),)
+    shown, news = [], []
+    for turn in range(4):
+        found = suggester.suggest(Request(events=liked, shown=tuple(shown), now=NOW + turn))
+        shown += [(suggestion.product.id, NOW + turn) for suggestion in found]
+        assert len(found) == 3 and not any(suggestion.is_new for suggestion in found[:-1])
+        news.append(found[-1].is_new)
+        if found[-1].is_new:
+            assert int(found[-1].product.id[1:]) >= SIZE - 4
+    assert news == [True, False, False, True]
+
+
+def test_nothing_is_called_new_to_newcomers_nor_where_training_has_seen_all():
+    shop = make_shop([1] * SIZE, [10] * SIZE)
+    liked = (CustomerEvent("P0", "like", NOW),)
+    for suggester, events in ((make_suggester(shop), liked), (make_suggester(shop, learned=3), ())):
+        assert not any(suggestion.is_new for suggestion in suggester.suggest(Request(events=events, now=NOW)))
 
 
 def test_why_names_only_the_customers_own_wanted_products():
