@@ -10,7 +10,7 @@ from dataclasses import replace
 from model.advice import SUGGESTIONS, Advisor
 from model.answerable import Evidence, Judge, logit
 from model.decoders import Decision
-from model.knowledge import covered_share
+from model.knowledge import covered_share, parse_wish
 from model.language import language_of
 from model.phrases import phrase
 from model.prompt import ORDER_TYPES, PRODUCT_TYPES, SMALL_TALK_TYPES
@@ -18,7 +18,7 @@ from model.reading import MAX_READ, Reader, Source, Turn, passage_source, told_o
 from model.router import by_type
 from model.shop import STATUS_NAMES, Order, date_text
 from model.types import Answer, Language, Question
-from model.wishes import asks_for_things
+from model.wishes import asks_for_things, kind_asked_for
 
 MAX_LISTED = 8
 """Orders that a question back lists."""
@@ -68,7 +68,7 @@ class Chooser:
         """
         name, language, probability = decision.question_type, turn.language, decision.type_probability
         if probability >= TYPE_CONFIDENCE:
-            if name in SMALL_TALK_TYPES:
+            if name in SMALL_TALK_TYPES and not self._asks_for_a_kind(turn):
                 return decision, Answer("smalltalk", phrase(language, name), name, probability)
             if name == "human":
                 text = paragraphs(phrase(language, "human"), self._contact(language))
@@ -196,7 +196,7 @@ class Chooser:
     def _unknown(self, turn: Turn, confidence: float) -> Answer:
         """A refusal, unless the question is a wish that no router has learned, for which there are products."""
         if self._is_wish(turn):
-            found = self._suggestions(turn, turn.types["suggest"])
+            found = self._suggestions(turn, turn.types.get("suggest", 0.0))
             if found.products:
                 return found
         text = paragraphs(phrase(turn.language, "unknown"), self._contact(turn.language))
@@ -204,11 +204,20 @@ class Chooser:
 
     def _is_wish(self, turn: Turn) -> bool:
         """Whether a question that nothing answers asks for things that the catalogue has; never one on a named record."""
-        if turn.named or turn.types.get("suggest", 0.0) < POSSIBLE_WISH:
+        if turn.named:
+            return False
+        if self._asks_for_a_kind(turn):
+            return True
+        if turn.types.get("suggest", 0.0) < POSSIBLE_WISH:
             return False
         if sum(turn.types.get(name, 0.0) for name in ORDER_TYPES) > turn.types["suggest"]:
             return False
         return asks_for_things(turn.text) and bool(self._advisor.catalogue.subjects(turn.text, turn.language))
+
+    def _asks_for_a_kind(self, turn: Turn) -> bool:
+        """Whether a question asks if there is a kind of thing, and the catalogue has some: "any kettles under 60?"."""
+        kind = kind_asked_for(parse_wish(turn.text).text)
+        return bool(kind) and self._advisor.catalogue.has_kind(kind, turn.language)
 
     def _suggestions(self, turn: Turn, confidence: float) -> Answer:
         """What `/suggest` with the same words gives."""
@@ -229,6 +238,10 @@ class Chooser:
     def _ask_back(self, turn: Turn, decision: Decision, kind: str) -> Answer:
         """Which order, or which product? Without any order, the passage on the matter."""
         name, language = decision.question_type, turn.language
+        if kind == "product" and self._asks_for_a_kind(turn):
+            found = self._suggestions(turn, decision.type_probability)
+            if found.products:
+                return found
         if kind == "product":
             found = self._advisor.catalogue.search(turn.text, language, SUGGESTIONS)
             cards = tuple(self._advisor.card(product, language) for product in found)

@@ -416,6 +416,23 @@ class Catalogue:
         text = _CHILD.sub(" ", _PERSON.sub(" ", _REQUEST.sub(" ", _normal(text))))
         return [word for word in dict.fromkeys(_words(text)) if self._racks[language].tells(word)]
 
+    def has_kind(self, kind: str, language: Language) -> bool:
+        """Whether some products are of a kind of thing, by its last word, or last two Chinese characters.
+
+        It must stand in what they are called or tagged, in singular or plural, or be a long word of their descriptions.
+        """
+        rack = self._racks[language]
+        if language == "zh":
+            return kind[-2:] in rack.names and rack.tells(kind[-2:])
+        words = _WORD.findall(_normal(kind))
+        if not words:
+            return False
+        last = words[-1]
+        if {last, f"{last}s", last.removesuffix("s"), last.removesuffix("es")} & rack.called:
+            return True
+        stem = _stem(last)
+        return len(stem) >= _TELLING_LENGTH and rack.tells(stem)
+
     def popular(
         self, category: str | None = None, k: int = 3, exclude: Collection[str] = ()
     ) -> list[Product]:
@@ -485,14 +502,18 @@ class _Racks:
             frozenset(_grams(_normal(" ".join(text for text, _ in document)))) for document in self._documents
         ]
         words = [[set(_words(_normal(text))) for text, _ in document] for document in self._documents]
+        self.called = frozenset(
+            word for (title, _), _, *others in self._documents for text in (title, *(t for t, _ in others))
+            for word in _WORD.findall(_normal(text))
+        )  # fmt: skip
         self._stands_in = Counter(word for some in words for word in set().union(*some))
-        self._names = frozenset(word for title, _, *others in words for word in title.union(*others))
+        self.names = frozenset(word for title, _, *others in words for word in title.union(*others))
 
     def tells(self, word: str) -> bool:
         """Whether a stem, or a pair of Chinese characters, tells some products from the others."""
         if not 0 < self._stands_in[word] <= max(1, _TELLING_SHARE * len(self._documents)):
             return False
-        return word in self._names or len(word) >= _TELLING_LENGTH or word[0] >= "\u3400"
+        return word in self.names or len(word) >= _TELLING_LENGTH or word[0] >= "\u3400"
 
     def scores(self, text: str) -> np.ndarray:
         """Scores by words and by grams; 0 where no word fits and too few grams do."""

@@ -1,8 +1,8 @@
-"""Whether a question asks for things somebody would like, in words that no router has learned.
+"""Whether a question asks for things somebody would like, or for a kind of thing, in words no router has learned.
 
 "I love listening to music, what do you have for me?" names who it is for and asks for things; "do you love music?" asks
-the shop itself, and "what music plays in your shop?" is for nobody. Grammar alone: whether a shop has such things is
-for its catalogue to say. Knows no shop and no types.
+the shop itself, and "what music plays in your shop?" is for nobody. "Do you have headphones under 80?" asks for a kind of
+thing. Grammar alone: whether a shop has such things is for its catalogue to say. Knows no shop and no types.
 """
 
 import re
@@ -44,3 +44,31 @@ _OF_THE_SHOP = re.compile(
 def asks_for_things(text: str) -> bool:
     """Whether a question asks what there is for somebody: oneself, somebody one knows, or whoever likes something."""
     return bool(_FOR_WHOM.search(text) and _ASKS_FOR_THINGS.search(text) and not _OF_THE_SHOP.search(text))
+
+
+_DETERMINERS = r"(?:(?:a|an|any|some|the|your|other|more|of|pair|set)\s+)*"
+_THING_EN = re.compile(
+    r"(?:\b(?:do|would) you (?:guys )?(?:also |still |even )?(?:have|sell|carry|stock)|\bhave you (?:got|any)"
+    r"|\b(?:is|are) there|^\W*(?:got|any|show me|i want|i need|(?:i(?:'m|’m| am) )?looking for|i(?:'d|’d| would) like))"
+    rf"\s+{_DETERMINERS}(?P<thing>[^.?!,;:]+)",
+    re.IGNORECASE,
+)
+_THING_ENDS = re.compile(
+    r"\b(?:under|below|for|with|without|in|on|at|by|from|to|that|which|who|between|around|about|over|cheaper|cheap|available"
+    r"|left|please|than|and|or|my|our|there|here|too|now|today|yet|online)\b|\d|€",
+    re.IGNORECASE,
+)
+_THING_ZH = re.compile(
+    r"(?:有没有|有卖|卖不卖|有|卖|想买|想要|找)(?:\s|一?[个些款种点]|的|别的|其他)*"
+    r"(?P<thing>[\u3400-\u9fff]{2,8}?)(?:卖|出售|可以买|可买)?[吗么嘛呢没啊]*[\s?？。!！]*$"
+)
+
+
+def kind_asked_for(text: str) -> str:
+    """The kind of thing that a question asks the shop for, without limits of price: "headphones", "台灯"; else empty."""
+    if match := _THING_ZH.search(text):
+        return match["thing"].removeprefix("的")
+    if match := _THING_EN.search(text):
+        thing = _THING_ENDS.split(match["thing"])[0].strip()
+        return thing if len(thing.split()) <= 4 else ""
+    return ""
