@@ -536,7 +536,8 @@ def train_behaviour(
     ] = 0.04,
     weight_decay: Annotated[float, typer.Option(min=0.0)] = 0.0,
     negatives: Annotated[
-        int | None, typer.Option(min=1, help="Items drawn for the loss; else all up to 50,000.")
+        int | None,
+        typer.Option(min=1, help="Items drawn for the loss; else all up to 50,000, on a CPU 3,000."),
     ] = None,
     threads: Annotated[int, typer.Option(min=1, help="Threads of the CPU.")] = 1,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
@@ -588,7 +589,8 @@ def evaluate_suggest(
     context: Annotated[int | None, typer.Option(min=2, max=1000)] = None,
     dropout: Annotated[float, typer.Option(min=0.0, max=0.9)] = 0.3,
     negatives: Annotated[
-        int | None, typer.Option(min=1, help="Items drawn for a network's loss; else all up to 50,000.")
+        int | None,
+        typer.Option(min=1, help="Items drawn for a network's loss; else all up to 50,000, on a CPU 3,000."),
     ] = None,
     note: Annotated[str, typer.Option(help="A sentence for the page: what the data is, what to mind.")] = "",
     out: Annotated[Path | None, typer.Option(help="Folder for a page with figures and a picture.")] = None,
@@ -635,7 +637,8 @@ def evaluate_new_items(
     context: Annotated[int, typer.Option(min=2, max=1000, help="Events of a history that are read.")] = 50,
     rows: Annotated[int | None, typer.Option(min=1, help="Histories of a step; else by the data.")] = None,
     negatives: Annotated[
-        int | None, typer.Option(min=1, help="Items drawn for the loss over ids; else all up to 50,000.")
+        int | None,
+        typer.Option(min=1, help="Items drawn for the loss over ids; else all up to 50,000, on a CPU 3,000."),
     ] = None,
     note: Annotated[str, typer.Option(help="A sentence for the page: what the data is, what to mind.")] = "",
     out: Annotated[Path | None, typer.Option(help="Folder for a page with figures and a picture.")] = None,

@@ -39,7 +39,7 @@ from model.ranking import Case, Score, interval, measure, rank
 from model.rivals import popularity
 from model.semantic_ids import CodesConfig, learn_codes, numbered, usage
 from model.suggestion_report import EvaluationError, command_line
-from model.train_behaviour import Settings, Trainer, why_stopped
+from model.train_behaviour import Settings, Trainer, drawn_items, why_stopped
 
 WAYS = {
     "popularity": "how often an item was used; new ones come last",
@@ -292,7 +292,7 @@ def describe(held: NewItems, settings: Settings, share: float) -> dict[str, Any]
         "events_in_a_history": float(np.median(lengths)) if lengths else 0.0,
         "context": settings.context,
         "characters_read": TEXT_READ,
-        "negatives": settings.negatives or "all",
+        "negatives": drawn_items(held.known, settings) or "all",
         "minutes": settings.minutes,
         "seed": settings.seed,
         "seen": cut.seen,

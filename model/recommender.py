@@ -37,6 +37,9 @@ from model.transitions import Transitions
 FULL_SOFTMAX = 50_000
 """Up to so many items training computes the whole softmax, above a sample of it."""
 
+FULL_SOFTMAX_CPU = 3_000
+"""The same on a CPU, where the whole softmax would take most of a step (docs/decisions.md)."""
+
 DRAWN = 1024
 """How many items that sample has."""
 

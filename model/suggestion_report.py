@@ -31,7 +31,7 @@ from model.ranking import (
 from model.recommender import Recommender
 from model.rivals import CLASSICAL, RivalError
 from model.sequence_rivals import NETWORKS, fit_network
-from model.train_behaviour import Settings, fit
+from model.train_behaviour import Settings, drawn_items, fit
 
 RIVALS = (*CLASSICAL, *NETWORKS)
 OURS = "kefu"
@@ -130,7 +130,7 @@ def _fit(
         return {name: CLASSICAL[name](cut)}, {}
     if name != OURS:
         score, figures = fit_network(name, cut, settings, clock)  # type: ignore[arg-type]
-        return {name: score}, {**figures, **_limits(settings)}
+        return {name: score}, {**figures, **_limits(cut, settings)}
     if checkpoint is None:
         ours = fit(cut, replace(settings, protocol=cut.protocol), console, clock=clock)
     else:
@@ -161,7 +161,7 @@ def _fit(
     figures = {key: run[key] for key in kept if key in run}
     figures |= {"transitions": ours.blend, "neighbours": ours.share}
     if checkpoint is None:
-        figures |= _limits(settings)
+        figures |= _limits(cut, settings)
     else:
         usual = asdict(Settings())
         chosen = run.get("settings", {}).items()
@@ -169,8 +169,9 @@ def _fit(
     return {OURS: scorer(False), f"{OURS}-network-alone": scorer(True)}, figures
 
 
-def _limits(settings: Settings) -> dict[str, Any]:
-    return {"limit_minutes": settings.minutes, "drawn": settings.negatives or "all"}
+def _limits(cut: Split, settings: Settings) -> dict[str, Any]:
+    drawn = drawn_items(len(cut.data.items), settings)
+    return {"limit_minutes": settings.minutes, "drawn": drawn or "all"}
 
 
 def command_line(arguments: Sequence[str]) -> str:

@@ -27,6 +27,7 @@ from model.ranking import ROWS, Case, ProtocolName, Seen, Split, choose_protocol
 from model.recommender import (
     DRAWN,
     FULL_SOFTMAX,
+    FULL_SOFTMAX_CPU,
     BehaviourConfig,
     BehaviourGPT,
     Recommender,
@@ -84,7 +85,7 @@ class Settings:
     head_start: float = 0.04
     """Size of the vectors that items begin with where counts put them; 0: they begin at random."""
     negatives: int | None = None
-    """Items drawn for the loss of a step; None: all of them up to FULL_SOFTMAX."""
+    """Items drawn for the loss of a step; None: all of them up to FULL_SOFTMAX, on a CPU up to FULL_SOFTMAX_CPU."""
     seed: int = 1
     threads: int = 1
     device: str = "cpu"
@@ -122,8 +123,8 @@ def shape_for(data: Interactions, settings: Settings) -> BehaviourConfig:
 
 
 def rows_for(windows: int) -> int:
-    """Histories in a batch: small sets need small batches, else they get too few steps."""
-    return int(min(128, max(16, 2 ** round(math.log2(max(windows, 1) / 100)))))
+    """Histories in a batch: about three hundred steps a pass; with fewer, what minutes are given teaches too little."""
+    return int(min(128, max(16, 2 ** round(math.log2(max(windows, 1) / 300)))))
 
 
 def item_words(data: Interactions, buckets: int) -> list[list[int]]:
@@ -156,12 +157,19 @@ def batches_of(cut: Split, length: int, rows: int, generator: np.random.Generato
             yield batches[i]
 
 
+def drawn_items(items: int, settings: Settings) -> int | None:
+    """How many items are drawn for the loss of a step; None: it is over all of them."""
+    most = FULL_SOFTMAX if settings.device.startswith("cuda") else FULL_SOFTMAX_CPU
+    return settings.negatives or (DRAWN if items > most else None)
+
+
 def sampling(cut: Split, settings: Settings) -> tuple[torch.Tensor, int] | tuple[()]:
     """How often each item occurs and how many are drawn, for `loss_of`; empty where the loss is over all items."""
-    if settings.negatives is None and len(cut.data.items) <= FULL_SOFTMAX:
+    drawn = drawn_items(len(cut.data.items), settings)
+    if drawn is None:
         return ()
     counts = torch.from_numpy(cut.popularity()).float().to(settings.device)
-    return counts / counts.sum(), settings.negatives or DRAWN
+    return counts / counts.sum(), drawn
 
 
 def counted_vectors(cut: Split, width: int) -> torch.Tensor | None:

@@ -179,7 +179,9 @@ def test_semantic_ids_learn_what_follows(tmp_path):
     held = hold_back(read_interactions(tmp_path / "events.csv", tmp_path / "items.csv"), 0.1)
     codes = numbered(np.array([[i % 4, i // 8] for i in range(held.known)]))
     trainer = CodeTrainer(
-        held.cut, Settings(width=16, context=8, dropout=0.0, learning_rate=0.01, average=0.9), codes
+        held.cut,
+        Settings(width=16, context=8, layers=2, recurrent=0, dropout=0.0, learning_rate=0.01, average=0.9),
+        codes,
     )
     first = trainer.epoch()
     for _ in range(14):
