@@ -124,7 +124,8 @@ def _shop(items: int, rng: Random) -> Shop:
 
 def _recommender(items: int, width: int) -> Recommender:
     torch.manual_seed(1)
-    model = BehaviourGPT(BehaviourConfig(items, len(_ACTIONS), words=0, width=width))
+    shape = BehaviourConfig(items, len(_ACTIONS), words=0, width=width, layers=1, recurrent=1)
+    model = BehaviourGPT(shape)
     centres = torch.randn(_CATEGORIES, width)
     with torch.no_grad():
         model.item.weight.mul_(_SPREAD).add_(0.02 * centres[torch.arange(items) % _CATEGORIES])
