@@ -94,6 +94,7 @@ class PagedDecoder:
         self._running = 0
         self.steps = 0
         self._answers = self._failed = 0
+        self._error = ""  # the latest that a request was told; the thread's own record of it comes later
         self._first_token_seconds = 0.0
 
     def _prepare(self, model: "PreTrainedModel", slots: int) -> Any:
@@ -194,6 +195,7 @@ class PagedDecoder:
                 output = await self._next(outputs, deadline)
                 is_over = output.is_finished()
                 if output.error:
+                    self._error = str(output.error)
                     raise EngineError(
                         self._why_it_ended()
                         if self._is_closed
@@ -228,7 +230,7 @@ class PagedDecoder:
     def _why_it_ended(self) -> str:
         if self._is_closed:
             return "the decoder was closed"
-        error = self._manager.background_thread_status.fatal_error
+        error = self._manager.background_thread_status.fatal_error or self._error or "for no reason known"
         return f"transformers' batching has ended ({error}); restart the worker, or set KEFU_BATCHING=own"
 
     def _sampling(self, options: Options) -> dict[str, float]:
