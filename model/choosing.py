@@ -238,11 +238,10 @@ class Chooser:
     def _ask_back(self, turn: Turn, decision: Decision, kind: str) -> Answer:
         """Which order, or which product? Without any order, the passage on the matter."""
         name, language = decision.question_type, turn.language
-        if kind == "product" and self._asks_for_a_kind(turn):
-            found = self._suggestions(turn, decision.type_probability)
-            if found.products:
-                return found
         if kind == "product":
+            some = self._suggestions(turn, decision.type_probability) if self._asks_for_a_kind(turn) else None
+            if some and some.products:
+                return some
             found = self._advisor.catalogue.search(turn.text, language, SUGGESTIONS)
             cards = tuple(self._advisor.card(product, language) for product in found)
             return Answer("clarify", phrase(language, "which_product"), name, products=cards)
